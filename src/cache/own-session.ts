@@ -5,13 +5,22 @@ import { rowOf } from './queryable.ts';
 const SHARED =
   'a proxy on the way to the database gives sessions of the server away between transactions: settings, locks and temporary tables would be lost or others’; name the database itself, or let the proxy pool sessions (PgBouncer: pool_mode = session)';
 
+/** A session of the server that one client has. */
+export interface OwnSession {
+  /** The server's number for it. */
+  readonly pid: number;
+  /** A proxy is on the way. */
+  readonly isProxied: boolean;
+}
+
 /**
  * Refuses a session that a proxy shares among clients: it must stay with one server process while another client works. That is
- * tried only when a proxy is there, which shows in a session number that is not the server's. Returns the server's number.
+ * tried only when a proxy is there, which shows in a session number that is not the server's.
  */
-export async function refuseSharedSession(client: pg.Client, url: string): Promise<number> {
+export async function refuseSharedSession(client: pg.Client, url: string): Promise<OwnSession> {
   const pid = await serverProcess(client);
-  if (pid === (client as pg.Client & { readonly processID: number | null }).processID) return pid;
+  if (pid === (client as pg.Client & { readonly processID: number | null }).processID)
+    return { pid, isProxied: false };
   const other = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   other.on('error', () => undefined);
   try {
@@ -25,7 +34,7 @@ export async function refuseSharedSession(client: pg.Client, url: string): Promi
   } finally {
     await other.end().catch(() => undefined);
   }
-  return pid;
+  return { pid, isProxied: true };
 }
 
 async function serverProcess(client: pg.Client): Promise<number> {

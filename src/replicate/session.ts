@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { refuseSharedSession } from '../cache/own-session.ts';
+import { type OwnSession, refuseSharedSession } from '../cache/own-session.ts';
 import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
 
@@ -46,7 +46,7 @@ export function applicationName(leader: string): string {
 export class Session {
   readonly client: pg.Client;
   readonly #lost: Promise<Error>;
-  #pid = 0;
+  #own: OwnSession = { pid: 0, isProxied: false };
 
   private constructor(client: pg.Client) {
     this.client = client;
@@ -70,7 +70,7 @@ export class Session {
     const late = setTimeout(() => destroySocket(client, tooLate()), SET_UP_MS * 2);
     try {
       await client.connect();
-      session.#pid = await refuseSharedSession(client, options.url);
+      session.#own = await refuseSharedSession(client, options.url);
       // Not as options of the connection, where those of its string would stand in for them.
       const settings = settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]);
       await client.query(`${settings}; ${FIND_OPERATORS}`);
@@ -85,7 +85,7 @@ export class Session {
 
   /** The server process that it has. */
   get pid(): number {
-    return this.#pid;
+    return this.#own.pid;
   }
 
   /** Resolves with the reason when the connection is gone. */
@@ -114,6 +114,8 @@ export class Session {
   async close(): Promise<void> {
     const forced = setTimeout(() => destroySocket(this.client), 1_000);
     try {
+      // The next client of a proxy that keeps the server's session must not find locks and settings of ours in it.
+      if (this.#own.isProxied) await this.client.query('discard all');
       await this.client.end();
     } catch {
       destroySocket(this.client); // it was broken already: nothing is left to end

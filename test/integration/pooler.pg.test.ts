@@ -13,6 +13,10 @@ afterAll(async () => {
 
 const QUERY = 0x51;
 const KEY_DATA = 0x4b;
+const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4]);
+
+/** What a pooler does with the sessions it has: gives each to one client, to whoever asks, or to one client after the other. */
+type Pooling = 'own' | 'shared' | 'kept';
 
 interface Pair {
   readonly client: net.Socket;
@@ -23,7 +27,7 @@ interface Pair {
  * Stands between clients and the server as a pooler does: log-ins pass, with another key for the session. Where sessions are
  * shared, a client that asks its first question gets the session of whoever asked last, who gets its own.
  */
-async function pooler(database: TestDatabase, isShared: boolean): Promise<string> {
+async function pooler(database: TestDatabase, pooling: Pooling): Promise<string> {
   let last: Pair | null = null;
   const proxy = net.createServer((client) => {
     const pair: Pair = { client, server: net.connect(database.server.port, database.server.host) };
@@ -31,13 +35,15 @@ async function pooler(database: TestDatabase, isShared: boolean): Promise<string
     client.on('data', (chunk) => {
       if (chunk[0] === QUERY && !hasAsked) {
         hasAsked = true;
-        if (isShared && last?.client.destroyed === false) swap(last, pair);
+        if (pooling === 'shared' && last?.client.destroyed === false) swap(last, pair);
         last = pair;
       }
-      pair.server.write(chunk);
+      if (pooling !== 'kept' || !chunk.equals(TERMINATE)) pair.server.write(chunk);
     });
     listen(pair);
-    client.on('error', () => undefined).on('close', () => pair.server.destroy());
+    const end = (): unknown => pair.server.destroy();
+    if (pooling === 'kept') closing.push(async () => end());
+    client.on('error', () => undefined).on('close', () => pooling !== 'kept' && end());
   });
   await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
   closing.push(() => new Promise((done) => proxy.close(done)));
@@ -85,11 +91,26 @@ function reader(url: string): WirePool {
 test('a proxy that gives sessions away between transactions is refused, one that does not serves', async () => {
   const database = await createDatabase('source');
   closing.push(() => database.drop());
-  const [shared, own] = [await pooler(database, true), await pooler(database, false)];
+  const [shared, own] = [await pooler(database, 'shared'), await pooler(database, 'own')];
   const session = (url: string): Promise<Session> => Session.open({ url, applicationName: 'nearjoin test' });
   await expect(session(shared)).rejects.toThrow('pool_mode = session');
   await (await session(own)).close();
   const plain = { signal: null, prepared: true };
   await expect(reader(shared).run('select 1', [], plain)).rejects.toThrow('no connection to the database');
   expect(await reader(own).run('select 1', [], plain)).toEqual([[Buffer.from('1')]]);
+});
+
+test('a session that a proxy keeps for its next client is left without locks and settings', async () => {
+  const database = await createDatabase('source');
+  closing.push(() => database.drop());
+  const url = await pooler(database, 'kept');
+  const session = await Session.open({ url, applicationName: 'nearjoin test' });
+  await session.client.query('select pg_advisory_lock(1)');
+  await session.close();
+  const { rows } = await database.query(
+    `select (select count(*)::int from pg_locks where pid = $1 and locktype = 'advisory') as locks
+     from pg_stat_activity where pid = $1`,
+    [session.pid],
+  );
+  expect(rows).toEqual([{ locks: 0 }]);
 });
