@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { must } from '../../src/core/assert.ts';
 import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { Databases } from '../../src/read/databases.ts';
-import { LiveSessions, TargetUnavailable } from '../../src/read/live/sessions.ts';
+import { ASK_POSITION, LiveSessions, TargetUnavailable } from '../../src/read/live/sessions.ts';
 import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { TestLane } from '../support/lane.ts';
@@ -48,6 +48,36 @@ test('sessions whose last statement failed serve the next answer', async () => {
     expect(left).toEqual(made.map((sessions) => expect.arrayContaining([...sessions])));
   } finally {
     await lane.close();
+  }
+});
+
+test('nothing is read outside of the snapshots that an answer is made of', async () => {
+  const { lane, catalog } = await TestLane.open({ pg1, pg2 }, TABLES);
+  const urls = new Map(Object.entries({ pg1: pg1.url, pg2: pg2.url }));
+  const settings = { ...DEFAULT_READ_SETTINGS, livePoolSize: 1 };
+  const databases = new Databases({ current: () => ({ urls, catalog }) }, settings, new SpareBuffers());
+  const wanted = { source: 'pg1', isReading: false, tokens: new Map() };
+  const isBegun = async (text: string): Promise<readonly boolean[]> => {
+    const sessions = await LiveSessions.open(databases, wanted, new Stop());
+    const asked = [sessions.source(text, []), sessions.target('pg2', text, [])];
+    const outcomes = await Promise.allSettled(asked);
+    sessions.close({ succeeded: true, dropsTemps: false });
+    return outcomes.map(({ status }) => status === 'fulfilled');
+  };
+  try {
+    expect(await isBegun('select 1')).toEqual([true, true]);
+    // The statement that begins a transaction is not known there any more, and all others are.
+    for (const pool of [databases.source('pg1'), databases.target('pg2')]) {
+      const loan = await pool.borrow(null);
+      const { connection } = loan;
+      await connection.run('deallocate all', [], { signal: null, prepared: false });
+      const askPosition = () => connection.run(ASK_POSITION.text, [], { signal: null, prepared: true });
+      await askPosition().catch(() => askPosition());
+      loan.release();
+    }
+    expect(await isBegun('select 2')).toEqual([false, false]);
+  } finally {
+    await Promise.all([databases.close(), lane.close()]);
   }
 });
 

@@ -71,6 +71,7 @@ export class LiveSessions {
   readonly #databases: Databases;
   readonly #signal: StopSignal;
   readonly #source: Loan;
+  readonly #begun: Promise<unknown>;
   readonly #targets = new Map<SourceName, Promise<TargetSession>>();
   readonly #positions = new Map<SourceName, Reached>();
   readonly #wanted: SessionsWanted;
@@ -85,15 +86,16 @@ export class LiveSessions {
     this.#wanted = wanted;
     this.makesTemps = !wanted.isReading && loan.connection.facts.makesTemps;
     this.#signal = signal;
+    this.#begun = loan.connection.run(`${BEGIN} read ${this.makesTemps ? 'write' : 'only'}`, [], {
+      signal,
+      prepared: true,
+    });
+    this.#begun.catch(() => undefined); // told by what follows
   }
 
   static async open(databases: Databases, wanted: SessionsWanted, signal: StopSignal): Promise<LiveSessions> {
     const loan = await databases.source(wanted.source).borrow(signal);
-    const sessions = new LiveSessions(databases, { loan, wanted }, signal);
-    // Not waited for: whatever follows on the session fails if this does.
-    const begin = `${BEGIN} read ${sessions.makesTemps ? 'write' : 'only'}`;
-    loan.connection.run(begin, [], { signal, prepared: true }).catch(() => undefined);
-    return sessions;
+    return new LiveSessions(databases, { loan, wanted }, signal);
   }
 
   /** The source's session, whose temporary tables belong to it. */
@@ -107,8 +109,10 @@ export class LiveSessions {
   }
 
   /** Runs a statement in the source's snapshot. */
-  source(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
-    return this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
+  async source(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+    const asked = this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
+    const [rows] = await Promise.all([asked, this.#begun]);
+    return rows;
   }
 
   /** Opens a target's session before it is known whether it is needed: its set-up then costs no extra round trip. */
@@ -186,8 +190,8 @@ export class LiveSessions {
       loan.connection.run(text, [], { signal: this.#signal, prepared: true });
     const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));
     const before = this.#wanted.tokens.has(target) ? position() : Promise.resolve(null);
-    run(`${BEGIN} read only`).catch(() => undefined);
-    const after = position();
+    const begun = run(`${BEGIN} read only`);
+    const after = Promise.all([position(), begun]).then(([reachedThere]) => reachedThere);
     for (const one of [before, after]) one.catch(() => undefined);
     return { loan, before, after };
   }
