@@ -88,12 +88,12 @@ class FeedRun {
     const stage = (await canStage(client)) ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
     const order = this.#order();
-    const begin = async (exclusively: Exclusively): Promise<Begun> => {
+    const begin = async (exclusively: Exclusively, stop: AbortSignal): Promise<Begun> => {
       const means = { identity: await identifying, stored, applier, exclusively, sinks: this.#sinks };
-      const start = await findStart(this.#scene, means, signal);
+      const start = await findStart(this.#scene, means, stop);
       // Before the first change is read: a table that is broken or not published must not count as fresh.
       const look = { order, exclusively, underWay: new Set<string>() };
-      return { start, remaining: await lookAtTables(this.#scene, look, signal) };
+      return { start, remaining: await lookAtTables(this.#scene, look, stop) };
     };
     const begun = { pid: this.#session.pid, exclusively: applier.exclusively.bind(applier) };
     const { start, remaining } = await toldWhile(this.#scene, begun, begin, signal);

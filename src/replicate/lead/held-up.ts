@@ -59,7 +59,7 @@ export async function tellHeldUpBySource(
 export async function toldWhile<T>(
   teller: Teller,
   begun: { readonly pid: number; readonly exclusively: Exclusively },
-  work: (exclusively: Exclusively) => Promise<T>,
+  work: (exclusively: Exclusively, stop: AbortSignal) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const { clock } = teller.options;
@@ -82,8 +82,8 @@ export async function toldWhile<T>(
   const results: T[] = [];
   await untilFirstFailure(AbortSignal.any([signal, over.signal]), [
     (stop) => tellHeldUpBySource(teller, { pid: begun.pid, state: 'starting', pump }, stop),
-    async () => {
-      results.push(await work(exclusively));
+    async (stop) => {
+      results.push(await work(exclusively, stop));
       over.abort();
     },
   ]);
