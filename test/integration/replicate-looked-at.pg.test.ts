@@ -4,8 +4,12 @@ import { FeedRig } from '../support/feed.ts';
 // Tables are looked at while their copies wait, begin and end. A copy must be judged by what its table was when it was read.
 
 let rig: FeedRig;
+let gates: Gates | null = null;
 
-afterEach(() => rig?.close());
+afterEach(async () => {
+  for (const gate of Object.values(gates ?? {})) gate.open();
+  await rig?.close();
+});
 
 /** What waits here once it is closed, and goes on when it is opened. */
 class Gate {
@@ -45,12 +49,19 @@ interface Gates {
   readonly copies: Gate;
   /** Here looks at the target wait. */
   readonly looks: Gate;
+  /** Here they wait when they have seen the target's tables. */
+  readonly judging: Gate;
+  /** Here they wait before tables are published. */
+  readonly publishing: Gate;
   /** Here it waits whether anything has changed; opened once rows are copied. */
   readonly changes: Gate;
 }
 
+let observations = 0;
+
 async function start(): Promise<Gates> {
-  const [copies, looks, changes] = [new Gate(), new Gate(), new Gate()];
+  const [copies, looks, judging] = [new Gate(), new Gate(), new Gate()];
+  const [publishing, changes] = [new Gate(), new Gate()];
   rig = await FeedRig.open(TABLE, { person: [] });
   rig.start({
     limits: { schemaPollMs: 60_000 },
@@ -62,18 +73,27 @@ async function start(): Promise<Gates> {
       const check = connector.check.bind(connector);
       connector.check = async (tables) => {
         await looks.pass();
-        return check(tables);
+        const checked = await check(tables);
+        await judging.pass();
+        return checked;
+      };
+      const publish = connector.publish.bind(connector);
+      connector.publish = async (tables) => {
+        await publishing.pass();
+        return publish(tables);
       };
       const observe = connector.observe.bind(connector);
       connector.observe = async () => {
         await changes.pass();
+        observations += 1;
         return observe();
       };
     },
   });
   await rig.ready();
   await rig.caughtUp();
-  return { copies, looks, changes };
+  gates = { copies, looks, judging, publishing, changes };
+  return gates;
 }
 
 /** Runs a statement while only inserts are published: what else it does is missed. */
@@ -134,8 +154,8 @@ async function expectOneCopy(): Promise<void> {
   expect(rig.log.filter((line) => line.includes('copied again'))).toHaveLength(1);
 }
 
-test('a copy that begins and ends during a look is not called right by it', async () => {
-  const { copies, looks } = await start();
+/** A copy begins and ends during a look, and misses a change: resolves before the look goes on. */
+async function makeUnseenCopy({ copies, looks }: Pick<Gates, 'copies' | 'looks'>): Promise<void> {
   copies.close();
   const waits = copies.reached();
   await missing('select 1');
@@ -147,9 +167,47 @@ test('a copy that begins and ends during a look is not called right by it', asyn
   copies.open();
   await rig.ready();
   await missing('delete from person where id = 1');
+}
+
+test('a copy that begins and ends during a look is not called right by it', async () => {
+  const { copies, looks } = await start();
+  await makeUnseenCopy({ copies, looks });
   const copy = (await rig.tableStatus('person'))?.relation;
   looks.open();
   await rig.copiedAgain('person', copy);
   const { target, cache } = await rig.contents('person');
   expect(cache).toEqual(target);
+});
+
+/** Nothing is proved by two probes from here on. */
+async function expectNoProof(): Promise<void> {
+  // The first may have begun before; the second is over when the third begins.
+  const [proved, begun] = [rig.probes.length, observations];
+  await rig.until('two probes to be over', async () => observations >= begun + 3);
+  expect(rig.probes).toHaveLength(proved);
+}
+
+test('nor while that look goes on', async () => {
+  const { copies, looks, publishing } = await start();
+  await makeUnseenCopy({ copies, looks });
+  publishing.close();
+  const publishes = publishing.reached();
+  looks.open();
+  await publishes;
+  await expectNoProof();
+});
+
+test('a look that has seen what a table is now proves nothing before its copy is judged', async () => {
+  const { looks, judging, changes } = await start();
+  for (const gate of [looks, judging, changes]) gate.close();
+  const [looking, probing, judges] = [looks.reached(), changes.reached(), judging.reached()];
+  await Promise.all([rig.refresh(), looking, probing]);
+  const copy = (await rig.tableStatus('person'))?.relation;
+  await missing('delete from person where id = 1');
+  looks.open();
+  await judges;
+  changes.open();
+  await expectNoProof();
+  judging.open();
+  await rig.copiedAgain('person', copy);
 });

@@ -124,6 +124,8 @@ async function carryOut(
   signal: AbortSignal,
 ): Promise<Published & Pick<Remaining, 'isWhole'>> {
   const isWhole = await note(options, plan, exclusively);
+  // Publishing may wait long for a lock, and only concerns tables that have no copy yet.
+  if (isWhole && areRight(plan)) options.onJudged(true);
   const published = await publish(options, plan, exclusively, signal);
   await hideRenewed(options, plan, exclusively, signal);
   const { sinks, onStep } = options;
@@ -134,17 +136,13 @@ async function carryOut(
 }
 
 async function publish(
-  { connector, lease, sinks, clock, log, cancel, onJudged }: ReconcilerOptions,
+  { connector, lease, sinks, clock, log, cancel }: ReconcilerOptions,
   plan: FeedPlan,
   exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Published> {
   const gone = discardedBy(plan);
-  if (gone.length === 0) {
-    // Publishing may wait long for a lock, and only concerns tables that have no copy yet.
-    if (!plan.actions.some(({ kind }) => kind === 'renew')) onJudged(true);
-    return connector.publish(plan.publish);
-  }
+  if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
   let published: Published = { added: [], refused: [], kept: [] };
   // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
@@ -213,6 +211,11 @@ async function note(
     }
   }
   return isWhole;
+}
+
+/** Whether no copy has to go or to be hidden. */
+function areRight(plan: FeedPlan): boolean {
+  return discardedBy(plan).length === 0 && !plan.actions.some(({ kind }) => kind === 'renew');
 }
 
 function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
