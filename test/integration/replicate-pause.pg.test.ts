@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { requestPause, requestResume } from '../../src/cache/feed/requests.ts';
+import { settleable } from '../../src/core/waiting/settleable.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -54,6 +55,29 @@ async function slotDropped(): Promise<void> {
     return rows.length === 0;
   });
 }
+
+test('a slot that was asked after before it was made is not taken for a lost one', async () => {
+  const held = settleable<void>();
+  let asked = 0;
+  rig.start({
+    onConnect: (connector) => {
+      const slotHealth = connector.slotHealth.bind(connector);
+      connector.slotHealth = async () => {
+        const isFirst = asked === 0;
+        asked += 1;
+        const health = await slotHealth();
+        if (isFirst) await held.promise;
+        return health;
+      };
+    },
+  });
+  await rig.ready();
+  const [copy, before] = [await relation(), asked];
+  held.resolve();
+  await rig.until('the slot to be asked after again', () => Promise.resolve(asked >= before + 2));
+  await rig.ready();
+  expect(await relation()).toBe(copy);
+});
 
 test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
   rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });

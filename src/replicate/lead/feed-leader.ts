@@ -63,6 +63,7 @@ export class FeedLeader {
             onRequests: (requests) => this.#hear(requests),
             sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
+            slotNeed: () => this.#slotNeed,
             onSlotTrouble: (error) => this.#hearOfSlot(error),
             onHeldUp: heldUpByTarget(this.#scene),
             onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
@@ -168,8 +169,11 @@ export class FeedLeader {
 
   /** A slot that is missing while none is needed is no trouble: it may be about to be made. One that holds back too much always is. */
   #hearOfSlot(error: Error): void {
-    const isNeeded = this.#scene.tick !== null || this.#waitsWithCopies;
-    if (isNeeded || error instanceof RetainedTooMuch) this.#interrupt(error);
+    if (this.#slotNeed !== null || error instanceof RetainedTooMuch) this.#interrupt(error);
+  }
+
+  get #slotNeed(): unknown {
+    return this.#scene.tick ?? (this.#waitsWithCopies || null);
   }
 
   #doubtProof(): void {

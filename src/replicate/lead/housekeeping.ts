@@ -30,6 +30,8 @@ export interface HousekeepingOptions {
   readonly sourceClock: SourceClock;
   /** What was proved on the source's clock counts no more. */
   readonly onClockSetBack: () => void;
+  /** What needs the slot at this moment, as one run or a pause. */
+  readonly slotNeed: () => unknown;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
   /** Why the target keeps back what it has, as often as it is looked at; null while it does not. */
@@ -104,16 +106,18 @@ async function sampleTarget(
   sample: Sample,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connector, clock, limits, onSlotTrouble, onHeldUp } = options;
+  const { connector, clock, limits, slotNeed, onSlotTrouble, onHeldUp } = options;
   while (!signal.aborted) {
     let isRefused = false;
     try {
+      const need = slotNeed();
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
       sample.retainedWalBytes = retainedBy(health);
       await onHeldUp(health.kind === 'usable' ? health.heldBack : null);
       const trouble = troubleOf(health, limits.maxRetainedWalBytes);
-      if (trouble !== null) onSlotTrouble(trouble);
+      // Of the slot that a run has made since it says nothing.
+      if (trouble !== null && slotNeed() === need) onSlotTrouble(trouble);
       // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
       await connector.protect();
     } catch (error) {
