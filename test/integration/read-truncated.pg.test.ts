@@ -67,6 +67,10 @@ const CHANGES = [
     `begin; alter table price rename to old; create table price (id int primary key, cents int); ${FILL}; drop table old`,
   ],
   [
+    'keeps what a column holds in another of its name',
+    'begin; alter table price rename cents to was; alter table price add cents int; update price set cents = was',
+  ],
+  [
     'gives its name to one that was there',
     `create table new (id int primary key, cents int); begin; alter table price rename to old; alter table new rename to price; ${FILL}; drop table old`,
   ],

@@ -1,14 +1,20 @@
 /**
  * Asks a session whether its snapshot is older than a table that it has read is in its present form: emptied (`truncate`),
- * rewritten, made, or given its name since. Such a snapshot finds no rows there, or those of another table. What the session
- * has read it holds a lock on, so that nothing of this can happen behind the question. Of `pg_class` the snapshot's own row
- * is seen, the functions tell what is now; relations without a file of their own have 0.
+ * rewritten, made, or given its name or that of a column since. Such a snapshot finds no rows there, or other values than are
+ * meant. What the session has read it holds a lock on, so that nothing of this can happen behind the question. Of `pg_class`
+ * and `pg_attribute` the snapshot's own rows are seen, the functions tell what is now; relations without a file of their own
+ * have 0, and columns that nobody has changed no `xmax`.
  */
 export const ASK_OUTLIVED = `select exists (
   select from pg_locks l left join (pg_class c join pg_namespace n on n.oid = c.relnamespace) on c.oid = l.relation
   where l.pid = pg_backend_pid() and l.locktype = 'relation' and (
     c.oid is null
     or c.relkind in ('r', 'm') and c.relfilenode <> 0 and c.relfilenode <> pg_relation_filenode(c.oid)
-    or c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and c.oid >= 16384 and not exists (
-      select from pg_identify_object('pg_class'::regclass, c.oid, 0) i
-      where i.name = quote_ident(c.relname) and i.schema = quote_ident(n.nspname))))`;
+    or c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and c.oid >= 16384 and (
+      not exists (
+        select from pg_identify_object('pg_class'::regclass, c.oid, 0) i
+        where i.name = quote_ident(c.relname) and i.schema = quote_ident(n.nspname))
+      or exists (
+        select from pg_attribute a, pg_identify_object('pg_class'::regclass, c.oid, a.attnum) i
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.xmax <> '0'
+          and i.identity is distinct from format('%I.%I.%I', n.nspname, c.relname, a.attname)))))`;
