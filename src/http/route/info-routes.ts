@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { NearjoinError } from '../../core/errors.ts';
 import type { Health } from '../../ops/health.ts';
-import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { requireAdmin } from '../auth/caller.ts';
 import type { JwtInfo } from '../auth/jwt-config.ts';
 
 /** What a client may learn of the server's settings. */

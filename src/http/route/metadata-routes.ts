@@ -5,6 +5,7 @@ import { MetadataError, refusalAnswer } from '../../metadata/metadata-error.ts';
 import { type MetadataAnswer, type MetadataContext, runMetadata } from '../../metadata/run.ts';
 import { NumberText } from '../../plan/value/input.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { callerOf } from '../auth/caller.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
 import { textOf } from '../server/arriving-body.ts';
 
@@ -25,8 +26,7 @@ const DEEPEST = 500;
 export function registerMetadataRoutes(app: FastifyInstance, routes: MetadataRoutes): void {
   const post = (path: string, run: RunCommand): void => {
     app.post(path, async (request, reply) => {
-      const session = await routes.authenticator.authenticate(request.headers);
-      if (request.notes !== null) request.notes.session = session;
+      const session = await callerOf(routes.authenticator, request);
       const { status, body } = await answerTo(textOf(request), { ...routes, session }, run);
       return reply.status(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
     });

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Metrics } from '../../ops/metrics.ts';
 import { type ReplicationView, reportFeeds } from '../../ops/replication.ts';
-import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { requireAdmin } from '../auth/caller.ts';
 import { sameSecret } from '../auth/secrets.ts';
 
 /** What the metrics route works with. */

@@ -6,8 +6,8 @@ import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type ReplicationView, reportFeeds } from '../../ops/replication.ts';
-import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { requireAdmin } from '../auth/caller.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
 import { textOf } from '../server/arriving-body.ts';
 

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Endpoint, matchEndpoint, REST_PREFIX } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ENDPOINT_METHODS } from '../../metadata/model/rest-endpoints.ts';
-import { requireAdmin } from '../auth/admin.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { callerOf, requireAdmin } from '../auth/caller.ts';
 import { RefusedError } from '../error-reply.ts';
 import { isYes } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
@@ -44,8 +44,7 @@ async function answerRest(
 ): Promise<FastifyReply> {
   const life = watchRequest(reply, route.server.requestTimeoutMs);
   try {
-    const session = await route.authenticator.authenticate(request.headers);
-    if (request.notes !== null) request.notes.session = session;
+    const session = await callerOf(route.authenticator, request);
     const freshness = freshnessOf(request.headers);
     const context = { session, address: request.ip, freshness, signal: life.signal, notes: request.notes };
     // Found and prepared in one go: both see the same metadata.
@@ -65,7 +64,7 @@ async function answerRest(
 }
 
 function operationFor(endpoints: readonly Endpoint[], request: FastifyRequest): GraphqlRequest {
-  const [path, search] = split(request.url, '?');
+  const [path = '', ...search] = request.url.split('?');
   const match = matchEndpoint(
     endpoints,
     request.method,
@@ -75,7 +74,11 @@ function operationFor(endpoints: readonly Endpoint[], request: FastifyRequest): 
     case 'found': {
       const { endpoint, texts } = match;
       if (request.notes !== null) request.notes.path = `${REST_PREFIX}${endpoint.url}`;
-      const variables = endpointVariables(endpoint.variables, { search, texts, ...bodyOf(request) });
+      const variables = endpointVariables(endpoint.variables, {
+        search: search.join('?'),
+        texts,
+        ...bodyOf(request),
+      });
       return { query: endpoint.query, operationName: null, variables };
     }
     case 'other-methods':
@@ -90,11 +93,6 @@ function operationFor(endpoints: readonly Endpoint[], request: FastifyRequest): 
 function bodyOf(request: FastifyRequest): { readonly body: string; readonly isForm: boolean } {
   const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true;
   return { body: textOf(request), isForm };
-}
-
-function split(text: string, mark: string): readonly [string, string] {
-  const at = text.indexOf(mark);
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 function decoded(segment: string): string {

@@ -4,7 +4,7 @@ import { findVerification, requestVerification, type Verification } from '../../
 import type { StatusClient } from '../../cache/status/status.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { SourceName } from '../../core/names.ts';
-import { requireAdmin } from '../auth/admin.ts';
+import { requireAdmin } from '../auth/caller.ts';
 import { parseJsonBody } from '../operation/graphql-request.ts';
 import { textOf } from '../server/arriving-body.ts';
 import {
