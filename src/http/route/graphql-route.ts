@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../../core/errors.ts';
+import { Stop } from '../../core/waiting/stop-signal.ts';
+import { Turns } from '../../core/waiting/turns.ts';
 import { weightIn } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { loggedError } from '../error-reply.ts';
@@ -103,8 +105,12 @@ async function answerGraphql(
     }
     const fitting = fittingInto(route.resultLimitBytes);
     route.runner.refuseBatch(body.requests.length, session);
-    const results = await inTurn(body.requests, BATCH_WIDTH, async (one) =>
-      fitting(await route.runner.run(one, context)),
+    // Each has its turn also when the time is up: it then fails by itself, and leaves the answers before it alone.
+    const [turns, never] = [new Turns(BATCH_WIDTH), new Stop()];
+    const results = await Promise.all(
+      body.requests.map((one) =>
+        turns.take(async () => fitting(await route.runner.run(one, context)), never),
+      ),
     );
     return sendBatch(reply, results, framing);
   } catch (error) {
@@ -124,26 +130,6 @@ function fittingInto(limitBytes: number): (result: OperationResult) => Operation
     const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
     return { kind: 'error', error: new NearjoinError('result-too-large', message) };
   };
-}
-
-/** Maps the items, at most `width` at a time; the results are in the items' order. */
-async function inTurn<T, R>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next;
-      next += 1;
-      const item = items[index];
-      if (item !== undefined) results[index] = await work(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
-  return results;
 }
 
 function answerGraphqlError(
