@@ -1,6 +1,6 @@
 import { byId, element, say, tableOf } from './dom.js';
 import { stateTone } from './replication-facts.js';
-import { ask, metadata } from './server.js';
+import { ask } from './server.js';
 
 /**
  * The parts of exported metadata that are shown; connection strings are not.
@@ -48,7 +48,7 @@ export function openDataPage(panel) {
     try {
       const [{ resource_version: version, metadata: document }, consistency, { feeds }] = await Promise.all([
         ask('/v1/metadata', { type: 'export_metadata', version: 2, args: {} }),
-        metadata('get_inconsistent_metadata'),
+        ask('/v1/metadata', { type: 'get_inconsistent_metadata', args: {} }),
         ask('/v1/replication'),
       ]);
       const { inconsistent_objects: broken = [], warnings = [] } = consistency;

@@ -68,15 +68,6 @@ export function reach(path, request) {
   });
 }
 
-/**
- * Runs a command of the metadata API.
- * @param {string} type
- * @returns {Promise<any>}
- */
-export function metadata(type) {
-  return ask('/v1/metadata', { type, args: {} });
-}
-
 /** @param {string} text */
 function parsed(text) {
   try {
