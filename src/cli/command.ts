@@ -28,8 +28,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       return runDemo(rest);
     }
     case 'metadata': {
-      const { runMetadataCli } = await import('./metadata.ts');
-      return runMetadataCli(rest, process, process.env);
+      const { runMetadata } = await import('./metadata.ts');
+      return runMetadata(rest);
     }
     case 'status': {
       const { runStatus } = await import('./status.ts');

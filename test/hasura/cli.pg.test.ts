@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { runMetadataCli } from '../../src/cli/metadata.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { runMetadata } from '../../src/cli/metadata.ts';
 import { Authenticator } from '../../src/http/auth/authenticator.ts';
 import { HeldBytes } from '../../src/http/held-bytes.ts';
 import { registerMetadataRoutes } from '../../src/http/route/metadata-routes.ts';
@@ -46,17 +46,22 @@ afterEach(async () => {
 });
 
 async function cli(command: string, ...more: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await runMetadataCli(
-    [command, '--dir', dir, '--endpoint', `http://127.0.0.1:${port}/`, ...more],
-    {
-      stdout: { write: (text: string) => (out += text) },
-      stderr: { write: (text: string) => (err += text) },
-    },
-    { NEARJOIN_ADMIN_SECRET: 's3cret' },
+  const [out, err] = [process.stdout, process.stderr].map((stream) =>
+    vi.spyOn(stream, 'write').mockReturnValue(true),
   );
-  return { code, out, err };
+  vi.stubEnv('NEARJOIN_ADMIN_SECRET', 's3cret');
+  try {
+    const endpoint = `http://127.0.0.1:${port}/`;
+    const code = await runMetadata([command, '--dir', dir, '--endpoint', endpoint, ...more]);
+    return { code, out: written(out), err: written(err) };
+  } finally {
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+  }
+}
+
+function written(stream: { readonly mock: { readonly calls: unknown[][] } } | undefined): string {
+  return (stream?.mock.calls ?? []).map(([text]) => String(text)).join('');
 }
 
 const tablesFile = (): string => join(dir, 'databases/default/tables/tables.yaml');
@@ -97,16 +102,16 @@ test('every failure ends with 1 and a sentence', async () => {
   const strict = await cli('apply', '--disallow-inconsistent-metadata');
   expect(strict).toMatchObject({ code: 1, out: '' });
   expect(strict.err).toMatch(
-    /^error: cannot continue due to inconsistent metadata \(unexpected at \$\.args\)\n/,
+    /^nearjoin metadata: cannot continue due to inconsistent metadata \(unexpected at \$\.args\)\n/,
   );
   expect(await cli('apply', '--admin-secret', 'wrong')).toEqual({
     code: 1,
     out: '',
-    err: 'error: invalid "x-hasura-admin-secret"/"x-hasura-access-key" (access-denied at $)\n',
+    err: 'nearjoin metadata: invalid "x-hasura-admin-secret"/"x-hasura-access-key" (access-denied at $)\n',
   });
   await writeFile(tablesFile(), '- "!include nowhere.yaml"\n');
   expect((await cli('apply')).err).toBe(
-    'error: metadata: databases/default/tables/nowhere.yaml: no such file\n',
+    'nearjoin metadata: databases/default/tables/nowhere.yaml: no such file\n',
   );
   expect(await cli('apply', '--nonsense')).toMatchObject({
     code: 1,
@@ -114,7 +119,7 @@ test('every failure ends with 1 and a sentence', async () => {
   });
   expect(await cli('fly')).toMatchObject({
     code: 1,
-    err: expect.stringContaining('usage: nearjoin metadata'),
+    err: expect.stringContaining('Usage: nearjoin metadata'),
   });
 });
 
@@ -123,7 +128,7 @@ test('a server that is not there is named', async () => {
   const nobody = await cli('reload', '--endpoint', `http://127.0.0.1:${port}`);
   expect(nobody).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/^error: cannot reach http:\/\/127.*: .*ECONNREFUSED/),
+    err: expect.stringMatching(/^nearjoin metadata: cannot reach http:\/\/127.*: .*ECONNREFUSED/),
   });
 });
 

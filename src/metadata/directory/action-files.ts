@@ -232,5 +232,5 @@ function without(value: unknown, left: ReadonlySet<string>): Entry {
 }
 
 function problem(text: string): NearjoinError {
-  return new NearjoinError('invalid-configuration', `metadata: actions.graphql: ${text}`);
+  return new NearjoinError('invalid-configuration', `actions.graphql: ${text}`);
 }

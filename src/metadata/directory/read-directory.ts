@@ -156,5 +156,5 @@ function withNumbers(value: unknown): unknown {
 }
 
 function problem(file: string, text: string): NearjoinError {
-  return new NearjoinError('invalid-configuration', `metadata: ${file}: ${text}`);
+  return new NearjoinError('invalid-configuration', `${file}: ${text}`);
 }

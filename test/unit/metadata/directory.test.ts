@@ -176,7 +176,7 @@ test.each([
 });
 
 test.each([
-  ['type Mutation {', 'metadata: actions.graphql: Syntax Error'],
+  ['type Mutation {', 'actions.graphql: Syntax Error'],
   ['interface I { a: Int }', 'not InterfaceTypeDefinition'],
   ['scalar S', '"login" is not there, but in actions.yaml'],
 ])('of actions.graphql, what is wrong with %s is told', async (graphql, text) => {
