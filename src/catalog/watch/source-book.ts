@@ -81,24 +81,26 @@ export class SourceBook {
 
   /** What the databases of this metadata say of themselves. */
   async consult(metadata: Metadata, toRead: ToRead, signal: AbortSignal): Promise<SourceReadings> {
-    const known = this.#entries;
-    const tried = new Map<SourceName, Entry>();
+    const before = this.#entries;
     const entries = await Promise.all(
       metadata.sources.map(async (source): Promise<[SourceName, Entry]> => {
-        const described = this.#describe(source);
-        const entry = known.get(source.name);
-        const isKnown = toRead !== 'all' && fits(entry, described) && this.#isRecent(entry);
-        if (isKnown && (toRead !== 'changed' || (await this.#isAsRead(entry, signal))))
-          return [source.name, entry];
-        const spared =
-          toRead === 'all' || isKnown ? null : await this.#spared(source.name, described, toRead);
-        const found = spared ?? (await this.#read(described, entry, signal));
-        tried.set(source.name, found);
-        return [source.name, found];
+        return [source.name, await this.#consulted(source, toRead, signal)];
       }),
     );
-    this.#tried = tried;
+    this.#tried = new Map(entries.filter(([name, entry]) => entry !== before.get(name)));
     return new SourceReadings(new Map(entries));
+  }
+
+  async #consulted(source: SourceMetadata, toRead: ToRead, signal: AbortSignal): Promise<Entry> {
+    const described = this.#describe(source);
+    const known = this.#entries.get(source.name);
+    if (toRead === 'all') return this.#read(described, known, signal);
+    if (!fits(known, described) || !this.#isRecent(known)) {
+      const spared = await this.#spared(source.name, described, toRead);
+      return spared ?? (await this.#read(described, known, signal));
+    }
+    const isSame = toRead !== 'changed' || (await this.#isAsRead(known, signal));
+    return isSame ? known : this.#read(described, known, signal);
   }
 
   /** Takes these readings as what is known from now on. */

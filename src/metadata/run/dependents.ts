@@ -5,7 +5,14 @@ import type { LocalRelationshipMetadata } from '../model/relationships.ts';
 import type { Metadata, TableMetadata } from '../model.ts';
 import type { TablePlace } from '../object/edit.ts';
 import { namedTable } from '../object/follow.ts';
-import { type ObjectRef, objectName, objectReport, objectsOf, removeObject } from '../object/objects.ts';
+import {
+  type ObjectRef,
+  objectName,
+  objectReport,
+  objectsOf,
+  removeObject,
+  TABLE_LISTS,
+} from '../object/objects.ts';
 import { changed, newlyBroken, refusal, resolve, type State, type Tools } from './state.ts';
 
 /** Whether a table goes away; asked of both ends of every relationship. */
@@ -108,11 +115,9 @@ function* entriesPointing(source: SourceName, entry: TableMetadata, gone: Gone):
     const right = namedTable(relationship);
     return right !== undefined && gone(source, right);
   };
-  for (const { name } of (entry.object_relationships ?? []).filter(leads)) {
-    yield { kind: 'object_relation', source, table, name };
-  }
-  for (const { name } of (entry.array_relationships ?? []).filter(leads)) {
-    yield { kind: 'array_relation', source, table, name };
+  for (const kind of ['object_relation', 'array_relation'] as const) {
+    for (const { name } of (entry[TABLE_LISTS[kind]] ?? []).filter(leads))
+      yield { kind, source, table, name };
   }
   for (const { name, definition } of entry.remote_relationships ?? []) {
     const right = definition.to_source;
