@@ -1,7 +1,6 @@
-import { travelsAsText, travelType } from '../../catalog/type/travel-type.ts';
-import type { LeafColumn } from '../place/leaf.ts';
+import { fetchedRows, type LeafColumn } from '../place/leaf.ts';
 import { printStatement } from '../print.ts';
-import { identifier, parameter, separated, sql, syntax } from '../sql.ts';
+import { identifier, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 
 /** Rows of one place in a session's temporary table, which empties itself when the transaction ends. */
@@ -23,18 +22,10 @@ export function createTempTable({ name, columns, lookup }: TempTable): readonly 
   return [table, printStatement(sql`create index on pg_temp.${identifier(name)} (${keys})`)];
 }
 
-/** Fills it from one array per column. */
+/** Fills it from one array per column of the place's rows. */
 export function fillTempTable({ name, columns }: TempTable, place: number): Statement {
-  const arrays = columns.map((column, i) => {
-    const values = parameter({ kind: 'fetched', table: place, column: i });
-    return sql`${values}::${syntax(`${travelType(column.type)}[]`)}`;
-  });
-  const names = columns.map((_, i) => syntax(`c${i}`));
-  const list = columns.map((column, i) => {
-    const cast = travelsAsText(column.type) ? sql`::${syntax(column.type)}` : syntax('');
-    return sql`r.${syntax(`c${i}`)}${cast}`;
-  });
+  const list = columns.map((column) => sql`r.${identifier(column.name)}`);
   return printStatement(
-    sql`insert into pg_temp.${identifier(name)} select ${separated(list, ', ')} from unnest(${separated(arrays, ', ')}) as r(${separated(names, ', ')})`,
+    sql`insert into pg_temp.${identifier(name)} select ${separated(list, ', ')} from ${fetchedRows(place, columns, 'r')}`,
   );
 }

@@ -47,7 +47,7 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
     case 'temp':
       return sql`pg_temp.${identifier(leaf.relation)} ${syntax(alias)}`;
     case 'inline':
-      return inlineRows(table, leaf.columns, alias);
+      return fetchedRows(table.id, leaf.columns, alias);
   }
 }
 
@@ -64,10 +64,10 @@ export function isAtHome(leaf: Leaf): leaf is Extract<Leaf, { kind: 'table' | 'g
   return leaf.kind === 'table' || leaf.kind === 'given';
 }
 
-/** What cannot be an element of an array travels as its text and is cast back. */
-function inlineRows(table: PlanTable, columns: readonly LeafColumn[], alias: string): Sql {
+/** Rows that were fetched for a place. What cannot be an element of an array travels as its text and is cast back. */
+export function fetchedRows(place: number, columns: readonly LeafColumn[], alias: string): Sql {
   const arrays = columns.map((column, i) => {
-    const values = parameter({ kind: 'fetched', table: table.id, column: i });
+    const values = parameter({ kind: 'fetched', table: place, column: i });
     return sql`${values}::${syntax(`${travelType(column.type)}[]`)}`;
   });
   const names = columns.map((column) => identifier(column.name));
