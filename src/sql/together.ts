@@ -20,24 +20,19 @@ export function togetherWith(
     roots.every(isAnswered) &&
     // In the text of a native query names of ours may mean something else.
     !roots.some(runsStatement);
-  return isShared ? new PrintedLater(print, roots.every(isOneRow)) : null;
+  return isShared ? printedLater(print, roots.every(isOneRow)) : null;
 }
 
 /** Most statements are never asked for twice in one turn. */
-class PrintedLater implements Together {
-  readonly isLookUp: boolean;
-  readonly #print: () => string;
-  #text: string | null = null;
-
-  constructor(print: () => string, isLookUp: boolean) {
-    this.#print = print;
-    this.isLookUp = isLookUp;
-  }
-
-  get text(): string {
-    this.#text ??= this.#print();
-    return this.#text;
-  }
+function printedLater(print: () => string, isLookUp: boolean): Together {
+  let text: string | null = null;
+  return {
+    isLookUp,
+    get text() {
+      text ??= print();
+      return text;
+    },
+  };
 }
 
 function isSingle({ pattern, list, type }: Param): boolean {
