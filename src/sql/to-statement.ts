@@ -5,7 +5,7 @@ import type { Param, RootField } from '../plan/plan.ts';
 import { streamIn } from '../plan/root/stream-in.ts';
 import { checkedOperands, isListOfArrays, readHere } from './condition/operand-checks.ts';
 import type { Leaves } from './place/leaf.ts';
-import { type Build, startBuild } from './place/scope.ts';
+import { atTop, type Build, startBuild } from './place/scope.ts';
 import { printStatement, printTogether } from './print.ts';
 import { entitiesJson } from './shape/entities.ts';
 import { membersJson } from './shape/json-parts.ts';
@@ -108,7 +108,7 @@ interface ReadRoots {
 function readRoots(roots: readonly RootField[], build: Build): ReadRoots {
   const [only, ...others] = roots;
   if (only?.kind === 'list' && others.length === 0) {
-    const { json, from } = listOf(only.select, null, new Map(), build);
+    const { json, from } = listOf(only.select, atTop(build));
     return {
       values: [{ key: only.key, value: json }],
       cursor: [],
@@ -150,20 +150,19 @@ function watermarkSql(target: SourceName): Sql {
 }
 
 function rootJson(root: RootField, build: Build): Sql {
-  const none = new Map();
   switch (root.kind) {
     case 'constant':
       return constant(root.json);
     case 'list':
-      return listJson(root.select, null, none, build);
+      return listJson(root.select, atTop(build));
     case 'one':
-      return oneJson(root.select, null, none, build);
+      return oneJson(root.select, atTop(build));
     case 'stream':
       return BATCH.json;
     case 'entities':
       return entitiesJson(root, build);
     case 'aggregate':
-      return aggregatedJson(root.aggregate, null, none, build);
+      return aggregatedJson(root.aggregate, atTop(build));
     case 'object':
       return membersJson(root.fields.map((field) => ({ key: field.key, value: rootJson(field, build) })));
     case 'introspection':

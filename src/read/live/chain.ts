@@ -1,6 +1,7 @@
-import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
+import type { Join, PlanTable } from '../../plan/plan.ts';
+import { TRUE } from '../../plan/predicates.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
-import type { RowsOf } from '../../sql/rows/rows.ts';
+import { allRows } from '../../sql/rows/rows.ts';
 
 /** The way to the rows whose remote rows are fetched next: levels from a root field, or from fetched rows, down to them. */
 export interface Above {
@@ -12,23 +13,9 @@ export interface Above {
 /** The way to a root field, or to fetched rows: nothing above them matters. */
 export const TOP: Above = { chain: [], join: null };
 
-/** All rows that satisfy a filter. */
-export function bare(from: PlanTable, where: Predicate): RowsOf {
-  return {
-    from,
-    fields: [],
-    where,
-    orderBy: [],
-    distinctOn: [],
-    distinctOnlyIf: [],
-    limit: null,
-    offset: null,
-  };
-}
-
 /** All rows that were fetched for a place. */
 export function leafLevel(place: PlanTable): ChainLevel {
-  return { rows: bare(place, { kind: 'true' }), join: null };
+  return { rows: allRows(place, TRUE), join: null };
 }
 
 /** The place whose rows the way leads to. */

@@ -1,13 +1,13 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { callsForRow, computedIn, computedOf, guardOf } from '../../plan/computed-parts.ts';
-import type { Join, PlanTable, Predicate } from '../../plan/plan.ts';
+import type { Join, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { and, conditionsIn, conjuncts, TRUE } from '../../plan/predicates.ts';
 import { placesIn } from '../../plan/touches.ts';
 import { computingOrder } from '../../sql/condition/leaky.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
-import type { RowsOf } from '../../sql/rows/rows.ts';
-import { type Above, bare, lastOf, leafLevel, TOP } from './chain.ts';
+import { allRows } from '../../sql/rows/rows.ts';
+import { type Above, lastOf, leafLevel, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
@@ -15,7 +15,7 @@ import { again, isKeyed, type Lookup, lookupOf, reversed, rightNames } from './l
 import { isDecidableAt, relaxed } from './scope-of-work.ts';
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
-type Filtered = Pick<RowsOf, 'from' | 'where'>;
+type Filtered = Pick<Select, 'from' | 'where'>;
 
 /**
  * Fetches the rows that filters look at. Which rows of a place are fetched is decided by the first of these that stays within
@@ -69,7 +69,7 @@ export class FilterRun {
     const outer = new Set(above.chain.map((level) => level.rows.from.id));
     outer.add(from.id);
     const decided = relaxed({ from, where }, (place) => this.#isKnown(place), outer);
-    return [...above.chain, { rows: bare(from, decided), join: above.join }];
+    return [...above.chain, { rows: allRows(from, decided), join: above.join }];
   }
 
   /** Fetches what one condition on the last rows of a chain looks at. */
@@ -204,7 +204,7 @@ export class FilterRun {
 /** The way to fetched rows that satisfy these conditions, as far as the conditions are about them alone. */
 function passing(from: PlanTable, parts: readonly Predicate[]): readonly ChainLevel[] {
   const where = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
-  return [{ rows: bare(from, where), join: null }];
+  return [{ rows: allRows(from, where), join: null }];
 }
 
 /** The error of work that went beyond the limit, null when it did not; any other failure is thrown. */

@@ -14,10 +14,10 @@ import { and } from '../../plan/predicates.ts';
 import { amongKeys } from '../../plan/root/entities.ts';
 import { conditionsOfAggregate, placesBelow, placesOfField } from '../../plan/touches.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
-import { joinedConditions } from '../../sql/rows/rows.ts';
+import { allRows, joinedConditions } from '../../sql/rows/rows.ts';
 import { normalForms } from '../../sql/rows/sharing.ts';
 import { placeOf, type RelatedField } from '../../sql/shape/gap.ts';
-import { type Above, bare, lastOf, TOP } from './chain.ts';
+import { type Above, lastOf, TOP } from './chain.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
@@ -113,7 +113,7 @@ export class LiveRun {
       if (rule !== null) await this.#filters.decide(rule, this.#filters.candidates(select, above));
     }
     // Fetched rows are those of all parents together, but the select's limit is for each parent.
-    const rows = this.#isLive(select.from) ? bare(select.from, select.where) : { ...select, fields: [] };
+    const rows = this.#isLive(select.from) ? allRows(select.from, select.where) : { ...select, fields: [] };
     return [...above.chain, { rows, join: above.join }];
   }
 
@@ -127,7 +127,7 @@ export class LiveRun {
       const rows = { from: step.to, where: step.where };
       chain = this.#isLive(step.to)
         ? this.#filters.candidates(rows, TOP)
-        : [...chain, { rows: bare(step.to, step.where), join: step.join }];
+        : [...chain, { rows: allRows(step.to, step.where), join: step.join }];
     }
     if (item.by.kind !== 'count' && item.by.onlyIf !== null)
       await this.#filters.decide(item.by.onlyIf, chain);

@@ -12,7 +12,7 @@ import {
   TypeUnknown,
 } from '../place/held-as-text.ts';
 import { openPlace } from '../place/open-place.ts';
-import { type Build, type RowScope, type RowsInScope, rowOf, withRow } from '../place/scope.ts';
+import { type Around, type RowScope, rowOf, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import { bareType } from '../types.ts';
 import { afterShown, FLOATS, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
@@ -21,7 +21,7 @@ import { boxesMeet, spatialSql } from './spatial.ts';
 import { SQL_OPERATORS } from './sql-operators.ts';
 
 /** A condition on one row, safe to join with `and`. Where it is unknown it may be false. */
-export function predicateSql(predicate: Predicate, row: RowScope, rows: RowsInScope, build: Build): Sql {
+export function predicateSql(predicate: Predicate, site: Site): Sql {
   switch (predicate.kind) {
     case 'true':
     case 'false':
@@ -29,45 +29,51 @@ export function predicateSql(predicate: Predicate, row: RowScope, rows: RowsInSc
     case 'unknown':
       return syntax('null::boolean');
     case 'and':
-      return allOf(conditionsSql(shownFirst(predicate.of), row, rows, build));
+      return allOf(conditionsSql(shownFirst(predicate.of), site));
     case 'or':
-      return unlessHidden(predicate.of, (part) => predicateSql(part, row, rows, build));
+      return unlessHidden(predicate.of, (part) => predicateSql(part, site));
     case 'not':
-      return sql`(not (${negatedSql(predicate.of, row, rows, build)}))`;
+      return sql`(not (${negatedSql(predicate.of, site)}))`;
     case 'is-true':
-      return sql`((${predicateSql(predicate.of, row, rows, build)}) is true)`;
+      return sql`((${predicateSql(predicate.of, site)}) is true)`;
     case 'is-null':
-      return sql`${row.read(predicate.column)} is ${syntax(predicate.negated ? 'not null' : 'null')}`;
+      return sql`${site.row.read(predicate.column)} is ${syntax(predicate.negated ? 'not null' : 'null')}`;
     case 'compare':
-      return compare(predicate, row, build);
+      return compare(predicate, site);
     case 'compare-columns':
-      return compareColumns(predicate, row, rows);
+      return compareColumns(predicate, site);
     case 'exists':
-      return exists(predicate, row, rows, build);
+      return existsSql(relatedRows(predicate, joinedTo(site, predicate.join)));
     case 'exists-table':
-      return existsIn(predicate.to, predicate.where, withRow(rows, row), { build, link: null });
+      return existsSql(relatedRows(predicate, { ...site, link: null }));
     case 'exists-aggregate':
-      return existsAggregate(predicate, row, rows, build);
+      return existsAggregate(predicate, site);
     default:
       return unreachable(predicate);
   }
 }
 
 /** A condition inside a negation: where it is unknown it must not become false. */
-function negatedSql(predicate: Predicate, row: RowScope, rows: RowsInScope, build: Build): Sql {
-  const toSql = (part: Predicate): Sql => negatedSql(part, row, rows, build);
+function negatedSql(predicate: Predicate, site: Site): Sql {
+  const toSql = (part: Predicate): Sql => negatedSql(part, site);
   switch (predicate.kind) {
     case 'and':
       return allOf(afterShown(predicate.of, toSql));
     case 'or':
       return unlessHidden(predicate.of, toSql);
     default:
-      return predicateSql(predicate, row, rows, build);
+      return predicateSql(predicate, site);
   }
 }
 
+/** Where the rows stand that a join leads to. */
+export function joinedTo(site: Site, join: Join): Around {
+  const { rows, build } = site;
+  return { rows, build, link: (right) => joinSql(join.on, site.row, right) };
+}
+
 /** The condition of a join between two rows. Between databases texts are equal when their bytes are, and rows of a call that were fetched tell whose they are. */
-export function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
+function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
   const crosses = left.table.source !== right.table.source;
   const told = right.atHome ? undefined : right.table.call?.told;
   return allOf(
@@ -96,23 +102,21 @@ function isText(row: RowScope, column: Column): boolean {
 
 /** A column's value where the role may see it, else null. */
 export function visibleValue(
-  what: { readonly column: Column; readonly onlyIf: Predicate | null },
-  row: RowScope,
-  rows: RowsInScope,
-  build: Build,
+  { column, onlyIf }: { readonly column: Column; readonly onlyIf: Predicate | null },
+  site: Site,
 ): Sql {
-  const value = row.read(what.column);
-  if (what.onlyIf === null) return value;
-  return sql`(case when ${predicateSql(what.onlyIf, row, withRow(rows, row), build)} then ${value} end)`;
+  const value = site.row.read(column);
+  return onlyIf === null ? value : sql`(case when ${predicateSql(onlyIf, site)} then ${value} end)`;
 }
 
-function compare(predicate: ColumnComparison, row: RowScope, build: Build): Sql {
+function compare(predicate: ColumnComparison, site: Site): Sql {
   const { column, operator, value, cast } = predicate;
+  const { row, build } = site;
   const held = heldIn(row, column);
   refuseUnlessText(predicate, row);
   const read = row.read(column);
   const left = cast === null ? read : sql`${read}::${typeThere(cast, held)}`;
-  if (SQL_OPERATORS[operator].shape === 'function') return spatialSql(predicate, left, row, build);
+  if (SQL_OPERATORS[operator].shape === 'function') return spatialSql(predicate, left, site);
   const right = operandSql(value, build, held);
   const type = cast ?? column.type;
   if (isHashed(type, build.params[value.index])) return lookedUp(operator, left, right);
@@ -148,14 +152,12 @@ function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
 }
 
 /** Conditions that must all hold of a row, in an order in which none tells of rows that another hides. */
-export function conditionsSql(
-  parts: readonly Predicate[],
-  row: RowScope,
-  rows: RowsInScope,
-  build: Build,
-): readonly Sql[] {
-  const toSql = (part: Predicate): Sql => predicateSql(part, row, rows, build);
-  return inSafeOrder(parts, toSql, (part) => boxesMeet(part, row, build));
+export function conditionsSql(parts: readonly Predicate[], site: Site): readonly Sql[] {
+  return inSafeOrder(
+    parts,
+    (part) => predicateSql(part, site),
+    (part) => boxesMeet(part, site),
+  );
 }
 
 const RANGES: ReadonlySet<Operator> = new Set(['gt', 'lt', 'gte', 'lte']);
@@ -178,9 +180,9 @@ function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
 
 type CompareColumns = Extract<Predicate, { kind: 'compare-columns' }>;
 
-function compareColumns(predicate: CompareColumns, row: RowScope, rows: RowsInScope): Sql {
+function compareColumns(predicate: CompareColumns, { row, rows }: Site): Sql {
   const { table, column } = predicate.other;
-  const other = table === row.table.id ? row : rowOf(rows, table);
+  const other = rowOf(rows, table);
   refuseUnlessTexts(predicate.operator, [predicate.column, row], [column, other]);
   const asText = isText(row, predicate.column) !== isText(other, column);
   const [left, right] = [row.read(predicate.column), other.read(column)];
@@ -194,59 +196,47 @@ function compareColumns(predicate: CompareColumns, row: RowScope, rows: RowsInSc
   return typedSql(predicate.operator, predicate.column.type, sorted(left), sorted(right));
 }
 
-function exists(
-  predicate: { join: Join; to: PlanTable; where: Predicate },
-  row: RowScope,
-  rows: RowsInScope,
-  build: Build,
-): Sql {
-  const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
-  return existsIn(predicate.to, predicate.where, withRow(rows, row), { build, link });
+/** Rows that satisfy a join and a filter. */
+export interface RelatedRows {
+  readonly from: Sql;
+  readonly conditions: readonly Sql[];
+  readonly site: Site;
 }
 
-interface Linked {
-  readonly build: Build;
-  readonly link: ((right: RowScope) => Sql) | null;
+/** The rows of a place that a filter lets through. */
+export function relatedRows(
+  { to, where }: { readonly to: PlanTable; readonly where: Predicate },
+  around: Around,
+): RelatedRows {
+  const parts = conjuncts(where);
+  const { from, row } = openPlace(to, { ...around, isNumbered: parts.some(isLeaky) });
+  const site = siteOf(row, around);
+  const conditions = around.link === null ? [] : [around.link(row)];
+  if (!row.filtered) conditions.push(...conditionsSql(parts, site));
+  return { from, conditions, site };
 }
 
-function existsIn(to: PlanTable, where: Predicate, rows: RowsInScope, { build, link }: Linked): Sql {
-  const { from, conditions } = related(to, where, rows, { build, link });
+function existsSql({ from, conditions }: RelatedRows): Sql {
   return sql`exists (select 1 from ${from} where ${allOf(conditions)})`;
-}
-
-/** The rows of a related table that satisfy a join and a filter. */
-function related(
-  to: PlanTable,
-  where: Predicate,
-  rows: RowsInScope,
-  { build, link }: Linked,
-): { from: Sql; conditions: Sql[]; right: RowScope } {
-  const isNumbered = conjuncts(where).some(isLeaky);
-  const { from, row: right } = openPlace(to, { rows, build, isNumbered });
-  const conditions = link === null ? [] : [link(right)];
-  if (!right.filtered) conditions.push(...conditionsSql(conjuncts(where), right, rows, build));
-  return { from, conditions, right };
 }
 
 type ExistsAggregate = Extract<Predicate, { kind: 'exists-aggregate' }>;
 
-function existsAggregate(predicate: ExistsAggregate, row: RowScope, rows: RowsInScope, build: Build): Sql {
-  const link = (right: RowScope): Sql => joinSql(predicate.join.on, row, right);
-  const found = related(predicate.to, predicate.where, withRow(rows, row), { build, link });
-  const columns = predicate.columns.map((column) => found.right.read(column));
-  if (predicate.distinct) for (const column of predicate.columns) refuseUnlessDistinct(column, found.right);
+function existsAggregate(predicate: ExistsAggregate, outer: Site): Sql {
+  const { from, conditions, site } = relatedRows(predicate, joinedTo(outer, predicate.join));
+  const columns = predicate.columns.map((column) => site.row.read(column));
+  if (predicate.distinct) for (const column of predicate.columns) refuseUnlessDistinct(column, site.row);
   const value =
     predicate.function === 'count'
       ? countSql(columns, predicate.distinct)
       : aggregateSql(predicate.function, { ...predicate, values: columns });
   // A plan leaves out rows of which a cell is hidden: with a null among several they are left out alike.
   const present = columns.length > 1 ? columns.map((column) => sql`${column} is not null`) : [];
-  const conditions = allOf([...found.conditions, ...present]);
-  const aggregated = sql`(select ${value} from ${found.from} where ${conditions})`;
+  const aggregated = sql`(select ${value} from ${from} where ${allOf([...conditions, ...present])})`;
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
   const compared = test.cast === null ? aggregated : sql`${aggregated}::${bareType(test.cast)}`;
-  return operatorSql(test.operator, compared, operandSql(test.value, build));
+  return operatorSql(test.operator, compared, operandSql(test.value, site.build));
 }
 
 interface Aggregated {

@@ -1,7 +1,7 @@
 import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import { isShape } from '../../catalog/conditions/spatial-operators.ts';
 import type { ColumnComparison, Predicate } from '../../plan/plan.ts';
-import type { Build, RowScope } from '../place/scope.ts';
+import type { Site } from '../place/scope.ts';
 import { type Sql, separated, sql } from '../sql.ts';
 import { beside, operatorBeside } from '../types.ts';
 import { heldIn, operandSql } from './operand.ts';
@@ -11,8 +11,7 @@ import { SQL_OPERATORS } from './sql-operators.ts';
 export function spatialSql(
   { column, operator, value, also }: ColumnComparison,
   left: Sql,
-  row: RowScope,
-  build: Build,
+  { row, build }: Site,
 ): Sql {
   const held = heldIn(row, column);
   const values = [value, ...also].map((operand) => operandSql(operand, build, held));
@@ -27,7 +26,7 @@ const OF_BOXES: Readonly<Partial<Record<Operator, string>>> = { st_contains: '~'
  * What is true wherever a comparison of shapes is, never fails, and is found by an index: that their boxes meet, or that one
  * holds the other. Null for all other conditions, and for equality: two shapes that are empty are equal and have no box.
  */
-export function boxesMeet(predicate: Predicate, row: RowScope, build: Build): Sql | null {
+export function boxesMeet(predicate: Predicate, { row, build }: Site): Sql | null {
   if (!isOfBoxes(predicate)) return null;
   const { column, operator, value, also } = predicate;
   const type = baseType(column.type);

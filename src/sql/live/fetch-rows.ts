@@ -5,11 +5,21 @@ import { guardOf, isStored } from '../../plan/computed-parts.ts';
 import type { OrderItem, Param, PlanTable, Predicate } from '../../plan/plan.ts';
 import { checkedOperands } from '../condition/operand-checks.ts';
 import { visibleValue } from '../condition/predicate.ts';
+import { keyList } from '../place/key-rows.ts';
 import type { LeafColumn } from '../place/leaf.ts';
 import { openPlace } from '../place/open-place.ts';
-import { type Build, NO_GAPS, type RowScope, startBuild, withRow } from '../place/scope.ts';
+import {
+  type Around,
+  atTop,
+  type Build,
+  NO_GAPS,
+  type RowScope,
+  type Site,
+  siteOf,
+  startBuild,
+} from '../place/scope.ts';
 import { printStatement } from '../print.ts';
-import { type Link, type OpenRows, openRows, type RowsOf } from '../rows/rows.ts';
+import { allRows, type OpenRows, openRows } from '../rows/rows.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 import { bareType } from '../types.ts';
@@ -58,7 +68,7 @@ export function fetchStatement(request: FetchRequest): Statement {
       source !== table.source || ((about !== null || isStatement(request)) && id === table.id),
     gaps: NO_GAPS,
   });
-  const rows = on === null ? someRows(request, build, null) : byKeys(request, { on, isGiven, build });
+  const rows = on === null ? someRows(request, atTop(build)) : byKeys(request, { on, isGiven, build });
   const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
   return printStatement(
     sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
@@ -69,10 +79,11 @@ function isStatement({ table }: FetchRequest): boolean {
   return table.call?.statement !== undefined;
 }
 
-/** All rows, or those that the link lets through. */
-function someRows(request: FetchRequest, build: Build, link: Link): Sql {
-  const opened = openRows(rowsOf(request), link, new Map(), build);
-  return opened.select(valueList(request, opened, build));
+/** All rows, or those that a link lets through. */
+function someRows(request: FetchRequest, around: Around): Sql {
+  const { table, where, perKey } = request;
+  const opened = openRows({ ...allRows(table, where), ...perKey }, around);
+  return opened.select(valueList(request, opened));
 }
 
 interface Keyed {
@@ -91,9 +102,8 @@ function byKeys(request: FetchRequest, keyed: Keyed): Sql {
     ...marked.map(() => syntax('bool')),
     ...on.filter(isFolded).map(() => syntax('text')),
   ];
-  const names = types.map((_, i) => syntax(`k${i}`));
-  const arrays = types.map((type, i) => sql`${parameter({ kind: 'keys', column: i })}::${type}[]`);
-  const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
+  const keys = keyList(types.map((type, i) => sql`${parameter({ kind: 'keys', column: i })}::${type}[]`));
+  const top = atTop(build);
   const link = (row: RowScope): Sql => (isGiven ? syntax('true') : linkSql(on, row, held));
   const values = separated(
     request.columns.map((_, i) => sql`l.${syntax(`v${i}`)}`),
@@ -102,12 +112,15 @@ function byKeys(request: FetchRequest, keyed: Keyed): Sql {
   if (about === null && on.some(isFolded)) return byFoldedKeys(request, keyed, keys);
   // For each key by itself a native query would run once more.
   if (isStatement(request))
-    return someRows(request, build, (row) => sql`exists (select 1 from ${keys} where ${link(row)})`);
+    return someRows(request, {
+      ...top,
+      link: (row) => sql`exists (select 1 from ${keys} where ${link(row)})`,
+    });
   if (about === null)
-    return sql`select ${values} from ${keys} cross join lateral (${someRows(request, build, link)}) l`;
-  const { from, row } = openPlace(about.table, { rows: new Map(), build, isNumbered: false });
-  const opened = openRows(rowsOf(request), null, withRow(new Map(), row), build);
-  return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${opened.select(valueList(request, opened, build))}) l`;
+    return sql`select ${values} from ${keys} cross join lateral (${someRows(request, { ...top, link })}) l`;
+  const { from, row } = openPlace(about.table, { ...top, isNumbered: false });
+  const called = someRows(request, { ...top, rows: siteOf(row, top).rows });
+  return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${called}) l`;
 }
 
 /**
@@ -128,7 +141,8 @@ function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): S
   };
   const taken = (row: RowScope): Sql => someKey(row, isTaken, []);
   const others = (row: RowScope): Sql => sql`${someKey(row, isLike, [isUnknown])} and not ${taken(row)}`;
-  return sql`(${someRows(request, build, taken)}) union all (${someRows(request, build, others)})`;
+  const top = atTop(build);
+  return sql`(${someRows(request, { ...top, link: taken })}) union all (${someRows(request, { ...top, link: others })})`;
 }
 
 /** Of keys that are no texts in small letters. */
@@ -151,21 +165,8 @@ function rightKey(pair: JoinPair, row: RowScope, columns: readonly LeafColumn[])
   return isComparedAsText(pair, columns) && !isText ? sql`${value}::text` : value;
 }
 
-function rowsOf(request: FetchRequest): RowsOf {
-  return {
-    from: request.table,
-    fields: [],
-    where: request.where,
-    orderBy: request.perKey?.orderBy ?? [],
-    distinctOn: [],
-    distinctOnlyIf: [],
-    limit: request.perKey?.limit ?? null,
-    offset: null,
-  };
-}
-
 /** Arrays, and types that the source lacks, travel as text. */
-function valueList(request: FetchRequest, opened: OpenRows, build: Build): Sql {
+function valueList(request: FetchRequest, opened: OpenRows): Sql {
   const { columns, identity, key } = request.table;
   return separated(
     request.columns.map((column, i) => {
@@ -173,8 +174,8 @@ function valueList(request: FetchRequest, opened: OpenRows, build: Build): Sql {
       const value =
         toldValue(column.name, request, opened) ??
         (known === undefined
-          ? otherColumn(opened.row, request.table, column.name)
-          : shownValue(known, request, opened, build));
+          ? otherColumn(opened.site.row, request.table, column.name)
+          : shownValue(known, request, opened.site));
       const cast = travelType(column.type) === 'text' ? syntax('::text') : syntax('');
       return sql`${value}${cast} as ${syntax(`v${i}`)}`;
     }),
@@ -193,12 +194,12 @@ function toldValue(name: string, { table, about, on }: FetchRequest, { number }:
 }
 
 /** What is computed for a cell that the role may not see would tell of it by failing. */
-function shownValue(column: Column, request: FetchRequest, { row, rows }: OpenRows, build: Build): Sql {
+function shownValue(column: Column, request: FetchRequest, site: Site): Sql {
   const { table, on, marked } = request;
   const mark = marked.findIndex(({ name }) => name === column.name);
-  if (mark < 0) return visibleValue({ column, onlyIf: guardOf(table, column) }, row, rows, build);
+  if (mark < 0) return visibleValue({ column, onlyIf: guardOf(table, column) }, site);
   const shown = syntax(`k.k${(on?.length ?? 0) + mark}`);
-  return sql`(case when ${shown} then ${row.read(column)} end)`;
+  return sql`(case when ${shown} then ${site.row.read(column)} end)`;
 }
 
 /** A column that another place of the plan reads of the same table. */

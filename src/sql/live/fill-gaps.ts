@@ -1,12 +1,13 @@
 import type { SourceName } from '../../core/names.ts';
 import type { Param } from '../../plan/plan.ts';
+import { keyList, keyRow } from '../place/key-rows.ts';
 import { ownTables } from '../place/leaf.ts';
-import { type Build, NO_GAPS, type RowScope, startBuild } from '../place/scope.ts';
+import { atTop, type Build, NO_GAPS, siteOf, startBuild } from '../place/scope.ts';
 import { positionSql } from '../position.ts';
 import { printStatement } from '../print.ts';
 import { GAP_MARK, type Gap, placeOf } from '../shape/gap.ts';
 import { fieldJson } from '../shape/shape.ts';
-import { constant, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
+import { constant, parameter, type Sql, separated, sql } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 import { keyType } from './key-type.ts';
 
@@ -39,21 +40,15 @@ export function fillStatement(request: FillRequest): Statement {
 function textsOf({ field, left }: Gap, build: Build): Sql {
   const { on } = field.join;
   const place = placeOf(field);
-  const arrays = on.map(
-    (pair, i) => sql`${parameter({ kind: 'gap', place: place.id, column: i })}::${keyType(pair, [])}[]`,
+  const row = keyRow(
+    left,
+    on.map((pair) => pair.left),
   );
-  const names = on.map((_, i) => syntax(`k${i}`));
-  const row: RowScope = {
-    table: left,
-    filtered: false,
-    atHome: true,
-    read: (column) => syntax(`k.k${on.findIndex((pair) => pair.left.name === column.name)}`),
-    heldAs: () => null,
-    whole: () => {
-      throw new Error('bug: a gap reads the row that it hangs on');
-    },
-  };
-  const json = fieldJson(field, { row, rows: new Map(), shared: [], build });
-  const keys = sql`unnest(${separated(arrays, ', ')}) as k(${separated(names, ', ')})`;
+  const json = fieldJson(field, { ...siteOf(row, atTop(build)), shared: [] });
+  const keys = keyList(
+    on.map(
+      (pair, i) => sql`${parameter({ kind: 'gap', place: place.id, column: i })}::${keyType(pair, [])}[]`,
+    ),
+  );
   return sql`(select string_agg(g.j, ${constant(GAP_MARK)}) from (select ${json} as j from ${keys}) g)`;
 }

@@ -1,21 +1,14 @@
 import type { Column, JoinPair } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
+import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
-import type { Join, Param, Predicate } from '../../plan/plan.ts';
+import type { Join, Param, Predicate, Select } from '../../plan/plan.ts';
 import { checkedOperands } from '../condition/operand-checks.ts';
-import { joinSql, predicateSql } from '../condition/predicate.ts';
+import { joinedTo, predicateSql } from '../condition/predicate.ts';
 import { type LeafColumn, type Leaves } from '../place/leaf.ts';
-import {
-  type Build,
-  Exposure,
-  NO_GAPS,
-  type RowScope,
-  type RowsInScope,
-  startBuild,
-  withRow,
-} from '../place/scope.ts';
+import { type Around, atTop, NO_GAPS, type Site, startBuild } from '../place/scope.ts';
 import { printStatement } from '../print.ts';
-import { isCut, openRows, type RowsOf } from '../rows/rows.ts';
+import { liftedRows } from '../rows/rows.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 import { capitalKey, isFolded, smallKey } from './folded-keys.ts';
@@ -23,7 +16,7 @@ import { isComparedAsText } from './key-type.ts';
 
 /** One step from a root field, or from fetched rows, down to the rows whose keys are wanted. */
 export interface ChainLevel {
-  readonly rows: RowsOf;
+  readonly rows: Select;
   /** How it hangs on the level before; null for the first. */
   readonly join: Join | null;
 }
@@ -59,7 +52,7 @@ export function keysStatement(request: KeysRequest): Statement {
     isRemote: (table) => table.source !== request.source,
     gaps: NO_GAPS,
   });
-  const found = chainSql(request, 0, { left: null, rows: new Map(), build });
+  const found = chainSql(request, 0, atTop(build));
   const names = found.keys.map((_, i) => syntax(`k${i}`));
   const list = found.keys.map((key, i) => sql`${key} as ${syntax(`k${i}`)}`);
   const cut = request.rowLimit === null ? syntax('') : syntax(` limit ${Math.trunc(request.rowLimit)}`);
@@ -78,38 +71,36 @@ function travelCast(column: Column | undefined): Sql {
   return schema !== 'pg_catalog' || kind === 'array' ? syntax('::text') : syntax('');
 }
 
-interface ChainSite {
-  readonly left: RowScope | null;
-  readonly rows: RowsInScope;
-  readonly build: Build;
+interface Chain {
+  readonly from: Sql;
+  readonly keys: readonly Sql[];
 }
 
-function chainSql(request: KeysRequest, at: number, site: ChainSite): { from: Sql; keys: readonly Sql[] } {
-  const level = request.chain[at];
-  if (level === undefined) throw new Error('bug: a chain without levels');
-  const { left, rows, build } = site;
-  const { join } = level;
-  const link =
-    join === null || left === null ? null : (right: RowScope): Sql => joinSql(join.on, left, right);
-  const opened = openRows(level.rows, link, rows, build);
-  const alias = build.alias();
-  const exposure = new Exposure(alias, { ...build, isCut: isCut(level.rows) });
-  const row = exposure.lift(opened.row);
-  if (at === request.chain.length - 1) {
-    const keys = request.on.map((pair) => {
-      const key = row.read(pair.left);
-      if (isFolded(pair)) return smallKey(key);
-      if (pair.left.loose === true) return sql`${key} collate "C"`;
-      return isComparedAsText(pair, request.held) ? sql`${key}::text` : key;
-    });
-    const marks = request.marks.map(
-      (mark) => sql`coalesce(${predicateSql(mark, row, withRow(rows, row), build)}, false)`,
-    );
-    const capitals = request.on.filter(isFolded).map(({ left }) => capitalKey(row.read(left)));
-    const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;
-    return { from: own, keys: [...keys, ...marks, ...capitals] };
+function chainSql(request: KeysRequest, at: number, around: Around): Chain {
+  const { rows } = must(request.chain[at], 'level of a chain');
+  const { alias, site, inner } = liftedRows(rows, around);
+  const next = request.chain[at + 1];
+  if (next === undefined) {
+    const keys = keysOf(request, site);
+    return { from: sql`(${inner()}) ${syntax(alias)}`, keys };
   }
-  const below = chainSql(request, at + 1, { left: row, rows: withRow(rows, row), build });
-  const own = sql`(${opened.select(exposure.list())}) ${syntax(alias)}`;
-  return { from: sql`${own} cross join lateral ${below.from}`, keys: below.keys };
+  const inside = next.join === null ? { ...site, link: null } : joinedTo(site, next.join);
+  const below = chainSql(request, at + 1, inside);
+  return {
+    from: sql`(${inner()}) ${syntax(alias)} cross join lateral ${below.from}`,
+    keys: below.keys,
+  };
+}
+
+function keysOf({ on, marks, held }: KeysRequest, site: Site): readonly Sql[] {
+  const { row } = site;
+  const keys = on.map((pair) => {
+    const key = row.read(pair.left);
+    if (isFolded(pair)) return smallKey(key);
+    if (pair.left.loose === true) return sql`${key} collate "C"`;
+    return isComparedAsText(pair, held) ? sql`${key}::text` : key;
+  });
+  const marked = marks.map((mark) => sql`coalesce(${predicateSql(mark, site)}, false)`);
+  const capitals = on.filter(isFolded).map(({ left }) => capitalKey(row.read(left)));
+  return [...keys, ...marked, ...capitals];
 }

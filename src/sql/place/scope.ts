@@ -50,6 +50,32 @@ export function startBuild(what: Omit<Build, 'alias'>): Build {
   };
 }
 
+/** The row that an expression is about. */
+export interface Site {
+  readonly row: RowScope;
+  /** This row, and those around it. */
+  readonly rows: RowsInScope;
+  readonly build: Build;
+}
+
+/** One more row, as an expression sees it. */
+export function siteOf(row: RowScope, { rows, build }: Pick<Site, 'rows' | 'build'>): Site {
+  return { row, rows: new Map([...rows, [row.table.id, row]]), build };
+}
+
+/** What a select stands in. */
+export interface Around {
+  readonly rows: RowsInScope;
+  readonly build: Build;
+  /** How its rows are joined to the row around it; null where all of them count. */
+  readonly link: ((right: RowScope) => Sql) | null;
+}
+
+/** A select that nothing is around. */
+export function atTop(build: Build): Around {
+  return { rows: new Map(), build, link: null };
+}
+
 /** A row read straight from its FROM item. A computed column was fetched with the rest, or is computed here. */
 export function directScope(
   table: PlanTable,
@@ -81,11 +107,6 @@ export function directScope(
 /** Without the cast a select list would have the row's columns; without the star a column could have the alias' name. */
 function wholeRow({ ref }: PlanTable, alias: string): Sql {
   return sql`(${syntax(alias)}.*)::${identifier(ref.schema)}.${identifier(ref.name)}`;
-}
-
-/** These rows, and one more. */
-export function withRow(rows: RowsInScope, row: RowScope): RowsInScope {
-  return new Map([...rows, [row.table.id, row]]);
 }
 
 /** The row of a place that encloses the current row. */

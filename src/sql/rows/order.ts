@@ -1,11 +1,14 @@
 import { unreachable } from '../../core/assert.ts';
 import type { OrderItem, OrderStep } from '../../plan/plan.ts';
-import { conjuncts } from '../../plan/predicates.ts';
-import { isLeaky } from '../condition/leaky.ts';
-import { aggregateSql, conditionsSql, joinSql, visibleValue } from '../condition/predicate.ts';
+import {
+  aggregateSql,
+  joinedTo,
+  type RelatedRows,
+  relatedRows,
+  visibleValue,
+} from '../condition/predicate.ts';
 import { sortValue } from '../place/enum-order.ts';
-import { openPlace } from '../place/open-place.ts';
-import { type RowScope, withRow } from '../place/scope.ts';
+import { type RowScope, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
 
@@ -32,23 +35,23 @@ function termValue(item: OrderItem, row: RowScope, site: JoinSite): Sql {
   switch (item.by.kind) {
     case 'column': {
       const own = last === undefined ? row : { ...row, table: last.to };
-      const value = sortValue(visibleValue(item.by, own, site.rows, site.build), item.by.column, row);
+      const value = sortValue(visibleValue(item.by, siteOf(own, site)), item.by.column, row);
       // A function would be called with the row that is not there.
       return last === undefined || item.by.column.computed === undefined
         ? value
         : whereJoined(value, last, row);
     }
     case 'count': {
-      const counted = overRelated(() => syntax('count(*)'), last, { row: left, site });
+      const counted = overRelated(() => syntax('count(*)'), last, siteOf(left, site));
       return parent === undefined ? counted : whereJoined(counted, parent, row);
     }
     case 'function': {
       const { by } = item;
-      const called = (right: RowScope): Sql => {
-        const value = sortValue(visibleValue(by, right, site.rows, site.build), by.column, right);
+      const called = (right: Site): Sql => {
+        const value = sortValue(visibleValue(by, right), by.column, right.row);
         return aggregateSql(by.function, { columns: [by.column], values: [value], distinct: false });
       };
-      return overRelated(called, last, { row: left, site });
+      return overRelated(called, last, siteOf(left, site));
     }
     default:
       return unreachable(item.by);
@@ -62,26 +65,10 @@ function whereJoined(value: Sql, { join }: OrderStep, row: RowScope): Sql {
 }
 
 /** An aggregate over the rows of the path's last step. */
-function overRelated(
-  value: (right: RowScope) => Sql,
-  step: OrderStep | undefined,
-  { row, site }: { readonly row: RowScope; readonly site: JoinSite },
-): Sql {
+function overRelated(value: (right: Site) => Sql, step: OrderStep | undefined, left: Site): Sql {
   if (step === undefined) throw new Error('bug: an aggregate ordering without a relationship');
-  const { from, scope, on } = openStep(row, step, site);
-  return sql`(select ${value(scope)} from ${from} where ${on})`;
-}
-
-function openStep(
-  row: RowScope,
-  step: OrderStep,
-  { rows, build }: JoinSite,
-): { from: Sql; scope: RowScope; on: Sql } {
-  const isNumbered = isLeaky(step.where);
-  const { from, row: scope } = openPlace(step.to, { rows: withRow(rows, row), build, isNumbered });
-  const on = [joinSql(step.join.on, row, scope)];
-  if (!scope.filtered) on.push(...conditionsSql(conjuncts(step.where), scope, rows, build));
-  return { from, scope, on: allOf(on) };
+  const { from, conditions, site } = relatedRows(step, joinedTo(left, step.join));
+  return sql`(select ${value(site)} from ${from} where ${allOf(conditions)})`;
 }
 
 /** Joins the next table of a path, or finds it joined already. */
@@ -90,23 +77,27 @@ function follow(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
   const conditions = normalForms(step.where, step.to, site.build.params);
   const known = findShared(site.from.shared, key, conditions);
   if (known !== undefined) return known.scope;
-  if (!step.join.unique) return followFirst(left, step, site);
-  const { from, scope, on } = openStep(left, step, site);
-  site.from.items.push(sql`left join ${from} on ${on}`);
+  const next = relatedRows(step, joinedTo(siteOf(left, site), step.join));
+  if (!step.join.unique) return followFirst(next, step, site);
+  const scope = next.site.row;
+  site.from.items.push(sql`left join ${next.from} on ${allOf(next.conditions)}`);
   site.from.shared.push({ key, scope, optional: true, conditions });
   return scope;
 }
 
 /** Several rows may match: the one with the least key stands for them, as where the relationship is selected. */
-function followFirst(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
-  const { from, scope, on } = openStep(left, step, site);
+function followFirst(
+  { from, conditions, site: { row: scope } }: RelatedRows,
+  step: OrderStep,
+  site: JoinSite,
+): RowScope {
   const lifted = site.build.alias();
   const columns = [...step.to.columns, ...step.to.key.filter((key) => !step.to.columns.includes(key))];
   const list = columns.map((column, i) => sql`${scope.read(column)} as ${syntax(`c${i}`)}`);
   if (site.build.leaves(step.to).kind === 'table') list.push(sql`${scope.whole()} as w`);
   const keys = step.to.key.map((column) => scope.read(column));
   const order = keys.length === 0 ? syntax('') : sql` order by ${separated(keys, ', ')}`;
-  const first = sql`select ${separated(list, ', ')} from ${from} where ${on}${order} limit 1`;
+  const first = sql`select ${separated(list, ', ')} from ${from} where ${allOf(conditions)}${order} limit 1`;
   site.from.items.push(sql`left join lateral (${first}) ${syntax(lifted)} on true`);
   return {
     ...scope,

@@ -1,13 +1,13 @@
 import type { Column } from '../../catalog/catalog.ts';
-import type { Operand, OrderItem, Predicate, Select } from '../../plan/plan.ts';
+import type { Operand, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { touchesRemote } from '../../plan/touches.ts';
 import { isLeaky } from '../condition/leaky.ts';
 import { operandSql } from '../condition/operand.ts';
-import { conditionsSql, joinSql, predicateSql, visibleValue } from '../condition/predicate.ts';
+import { conditionsSql, joinedTo, relatedRows, visibleValue } from '../condition/predicate.ts';
 import { sortValue } from '../place/enum-order.ts';
 import { openPlace } from '../place/open-place.ts';
-import { type Build, type RowScope, type RowsInScope, withRow } from '../place/scope.ts';
+import { type Around, type Build, Exposure, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import { orderTerms } from './order.ts';
 import {
@@ -16,50 +16,43 @@ import {
   type JoinSite,
   joinKey,
   normalForms,
-  type SharedJoin,
+  type ShapeSite,
 } from './sharing.ts';
 
 /** The rows of a select before its list is known: joins, filter, order and cut. */
 export interface OpenRows {
   /** The base row. */
-  readonly row: RowScope;
-  /** Rows that what is built inside may refer to. */
-  readonly rows: RowsInScope;
-  /** To-one joins that the selection may use. */
-  readonly shared: readonly SharedJoin[];
+  readonly site: ShapeSite;
   /** Orders the rows as the function has them that answers them; null where none does. */
   readonly number: Sql | null;
   /** Closes the select around its list. */
   select(list: Sql): Sql;
 }
 
-/** How the rows are joined to an enclosing row; null for a root field. */
-export type Link = ((right: RowScope) => Sql) | null;
-
-/** What of a select decides its rows. */
-export type RowsOf = Pick<
-  Select,
-  'from' | 'fields' | 'where' | 'orderBy' | 'distinctOn' | 'distinctOnlyIf' | 'limit' | 'withTies' | 'offset'
->;
+/** All rows that satisfy a filter. */
+export function allRows(from: PlanTable, where: Predicate): Select {
+  const uncut = { limit: null, offset: null, distinctOn: [], distinctOnlyIf: [] };
+  return { from, where, fields: [], orderBy: [], ...uncut };
+}
 
 /** Builds joins, filter and order of a select. */
-export function openRows(select: RowsOf, link: Link, outer: RowsInScope, build: Build): OpenRows {
+export function openRows(select: Select, around: Around): OpenRows {
+  const { build, link } = around;
   const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
-  const base = openPlace(select.from, { rows: outer, build, isNumbered });
-  const { row } = base;
-  const rows = withRow(outer, row);
+  const base = openPlace(select.from, { ...around, isNumbered });
   const from: FromList = { items: [base.from], shared: [] };
-  const conditions = link === null ? [] : [link(row)];
-  if (!row.filtered) {
+  const site = { ...siteOf(base.row, around), from, shared: from.shared };
+  const conditions = link === null ? [] : [link(base.row)];
+  if (!base.row.filtered) {
     const joined = joinedConditions(select);
-    for (const part of joined) joinInstead(part, { row, rows, build, from });
+    for (const part of joined) joinInstead(part, site);
     const others = conjuncts(select.where).filter((part) => !joined.some((one) => one === part));
-    conditions.push(...conditionsSql(others, row, rows, build));
+    conditions.push(...conditionsSql(others, site));
   }
-  const distinct = distinctValues(select, { row, rows, build });
+  const distinct = distinctValues(select, site);
   const order = rowOrder(select, build).flatMap((item) => {
     const known = distinct.find(({ column, onlyIf }) => isColumnOrder(item, column, onlyIf));
-    return orderTerms(item, { row, rows, build, from }, known?.value ?? null);
+    return orderTerms(item, site, known?.value ?? null);
   });
   if (base.number !== null) order.push(base.number);
   const tail = closing(select, order, build);
@@ -72,12 +65,29 @@ export function openRows(select: RowsOf, link: Link, outer: RowsInScope, build: 
         )}) `;
   const where = conditions.length === 0 ? syntax('') : sql` where ${allOf(conditions)}`;
   return {
-    row,
-    rows,
+    site,
     number: base.number,
-    shared: from.shared,
     select: (list) => sql`select ${head}${list} from ${separated(from.items, ' ')}${where}${tail}`,
   };
+}
+
+/** The rows of a select as they are read above it. */
+export interface LiftedRows {
+  readonly alias: string;
+  readonly site: ShapeSite;
+  /** The select itself; call it after everything above is built. */
+  readonly inner: () => Sql;
+}
+
+/** Opens a select whose rows are read above it, where `cut` says whether rows are left out that its filter lets through. */
+export function liftedRows(select: Select, around: Around, cut: boolean = isCut(select)): LiftedRows {
+  const { build } = around;
+  const opened = openRows(select, around);
+  const alias = build.alias();
+  const exposure = new Exposure(alias, { params: build.params, isCut: cut });
+  const row = exposure.lift(opened.site.row);
+  const shared = opened.site.shared.map((join) => ({ ...join, scope: exposure.lift(join.scope) }));
+  return { alias, site: { ...siteOf(row, around), shared }, inner: () => opened.select(exposure.list()) };
 }
 
 /** Whether rows that the filter lets through may be left out. */
@@ -85,12 +95,12 @@ export function isCut({
   limit,
   offset,
   distinctOn,
-}: Pick<RowsOf, 'limit' | 'offset' | 'distinctOn'>): boolean {
+}: Pick<Select, 'limit' | 'offset' | 'distinctOn'>): boolean {
   return limit !== null || offset !== null || distinctOn.length > 0;
 }
 
 /** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
-function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
+function isOrderedAlike(select: Select, { isRemote }: Build): boolean {
   return isRemote(select.from) || touchesRemote(select, isRemote);
 }
 
@@ -98,7 +108,7 @@ function isOrderedAlike(select: RowsOf, { isRemote }: Build): boolean {
  * The conditions of a filter that become joins: `exists` over a unique key is the same as an inner join, and the joined
  * row then also serves the ordering and the selection: one look-up instead of three. One for each relationship.
  */
-export function joinedConditions(select: RowsOf): readonly Exists[] {
+export function joinedConditions(select: Select): readonly Exists[] {
   const parts = conjuncts(select.where);
   // A condition that may fail must wait for all others, so they must stay conditions.
   if (parts.some(isLeaky)) return [];
@@ -113,17 +123,14 @@ export function joinedConditions(select: RowsOf): readonly Exists[] {
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 
-function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
-  const { from: item, row: scope } = openPlace(part.to, { rows, build, isNumbered: false });
-  const on = [joinSql(part.join.on, row, scope)];
-  if (!scope.filtered && part.where.kind !== 'true')
-    on.push(predicateSql(part.where, scope, withRow(rows, scope), build));
-  from.items.push(sql`join ${item} on ${allOf(on)}`);
-  from.shared.push({
-    key: joinKey(row.table, part.join),
-    scope,
+function joinInstead(part: Exists, site: JoinSite): void {
+  const { from: item, conditions, site: joined } = relatedRows(part, joinedTo(site, part.join));
+  site.from.items.push(sql`join ${item} on ${allOf(conditions)}`);
+  site.from.shared.push({
+    key: joinKey(site.row.table, part.join),
+    scope: joined.row,
     optional: false,
-    conditions: normalForms(part.where, part.to, build.params),
+    conditions: normalForms(part.where, part.to, site.build.params),
   });
 }
 
@@ -131,7 +138,7 @@ function joinInstead(part: Exists, { row, rows, build, from }: JoinSite): void {
  * The order asked for, then what makes it total where two routes must agree: rows of remote tables, and rows that
  * were found or ordered through one, end with the table's key.
  */
-function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
+function rowOrder(select: Select, build: Build): readonly OrderItem[] {
   const items = [...select.orderBy];
   const add = (column: Column, onlyIf: Predicate | null): void => {
     if (!items.some((item) => isColumnOrder(item, column, onlyIf))) items.push(byValue(column, onlyIf));
@@ -148,7 +155,7 @@ function rowOrder(select: RowsOf, build: Build): readonly OrderItem[] {
 }
 
 /** The ORDER BY of a select's rows above it, where two routes must agree and ties kept the select's own from being total. */
-export function orderAbove(select: Select, site: Omit<JoinSite, 'from'>): Sql {
+export function orderAbove(select: Select, site: Site): Sql {
   if (select.withTies === undefined || !isOrderedAlike(select, site.build)) return syntax('');
   const from: FromList = { items: [], shared: [] };
   const items = [...select.orderBy, ...select.from.key.map(byColumn)];
@@ -174,16 +181,16 @@ function byValue(column: Column, onlyIf: Predicate | null): OrderItem {
 
 /** Built once: Postgres wants the very same expressions in the ordering. */
 function distinctValues(
-  { distinctOn, distinctOnlyIf }: RowsOf,
-  { row, rows, build }: { readonly row: RowScope; readonly rows: RowsInScope; readonly build: Build },
+  { distinctOn, distinctOnlyIf }: Select,
+  site: Site,
 ): readonly { readonly column: Column; readonly onlyIf: Predicate | null; readonly value: Sql }[] {
   return distinctOn.map((column, index) => {
     const what = { column, onlyIf: distinctOnlyIf[index] ?? null };
-    return { ...what, value: sortValue(visibleValue(what, row, rows, build), column, row) };
+    return { ...what, value: sortValue(visibleValue(what, site), column, site.row) };
   });
 }
 
-function closing(select: RowsOf, order: readonly Sql[], build: Build): Sql {
+function closing(select: Select, order: readonly Sql[], build: Build): Sql {
   const parts: Sql[] = [];
   if (order.length > 0) parts.push(sql` order by ${separated(order, ', ')}`);
   if (select.limit !== null) parts.push(limitSql(select.limit, select.withTies !== undefined));

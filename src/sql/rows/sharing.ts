@@ -1,7 +1,7 @@
 import { isStored } from '../../plan/computed-parts.ts';
 import type { Field, Join, OrderItem, Param, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
-import type { Build, RowScope, RowsInScope } from '../place/scope.ts';
+import type { RowScope, Site } from '../place/scope.ts';
 import type { Sql } from '../sql.ts';
 
 /** A to-one join of an inner select that a filter, an ordering and the selection may use together. */
@@ -21,11 +21,14 @@ export interface FromList {
   readonly shared: SharedJoin[];
 }
 
-/** Everything a filter or an ordering needs to add a join. */
-export interface JoinSite {
-  readonly row: RowScope;
-  readonly rows: RowsInScope;
-  readonly build: Build;
+/** Where the JSON of a row is built. */
+export interface ShapeSite extends Site {
+  /** To-one joins that the JSON may use. */
+  readonly shared: readonly SharedJoin[];
+}
+
+/** Where a filter or an ordering adds a join. */
+export interface JoinSite extends Site {
   readonly from: FromList;
 }
 

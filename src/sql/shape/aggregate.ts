@@ -12,30 +12,21 @@ import type {
 import { countSql, visibleValue } from '../condition/predicate.ts';
 import { extreme } from '../place/enum-order.ts';
 import { refuseUnlessDistinct } from '../place/held-as-text.ts';
-import { type Build, Exposure, type RowsInScope } from '../place/scope.ts';
-import { isCut, type Link, openRows } from '../rows/rows.ts';
+import type { Around } from '../place/scope.ts';
+import { isCut, liftedRows } from '../rows/rows.ts';
+import type { ShapeSite } from '../rows/sharing.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
-import { joinedList, liftedSite, membersJson, type ShapeSite } from './json-parts.ts';
+import { joinedList, membersJson } from './json-parts.ts';
 import { isBigNumber, orNull, valueJson } from './value-json.ts';
 
-/** What building an aggregate needs of its surroundings: nodes are shaped as any row is. */
-export interface AggregateBuild {
-  readonly build: Build;
-  readonly nodeJson: (fields: readonly Field[], site: ShapeSite) => Sql;
-}
-
-/** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass. */
+/** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass; nodes are shaped as any row is. */
 export function aggregateJson(
   aggregate: Aggregate,
-  link: Link,
-  rows: RowsInScope,
-  { build, nodeJson }: AggregateBuild,
+  around: Around,
+  nodeJson: (fields: readonly Field[], site: ShapeSite) => Sql,
 ): Sql {
-  const opened = openRows(aggregate.rows, link, rows, build);
-  const alias = build.alias();
-  const isCutFor = isCut(aggregate.rows) || aggregate.nodesLimit !== null;
-  const exposure = new Exposure(alias, { ...build, isCut: isCutFor });
-  const site = liftedSite(opened, exposure, rows, build);
+  const cut = isCut(aggregate.rows) || aggregate.nodesLimit !== null;
+  const { alias, site, inner } = liftedRows(aggregate.rows, around, cut);
   const tail = nodesTail(aggregate, alias);
   const node = (fields: readonly Field[]): Sql => joinedList(nodeJson(fields, site), tail ?? undefined);
   const json = membersJson(
@@ -43,9 +34,8 @@ export function aggregateJson(
   );
   // Without an aggregate in it the select would give a row for each of the rows.
   if (aggregate.fields.every(isConstant)) return json;
-  const inner = opened.select(exposure.list());
   const from =
-    tail === null ? sql`(${inner})` : sql`(select r.*, row_number() over () as n from (${inner}) r)`;
+    tail === null ? sql`(${inner()})` : sql`(select r.*, row_number() over () as n from (${inner()}) r)`;
   return sql`(select ${json} from ${from} ${syntax(alias)})`;
 }
 
@@ -111,18 +101,16 @@ function valueOf(value: AggregateValue, site: ShapeSite): Sql {
 
 function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site: ShapeSite): readonly Sql[] {
   if (value.distinct) for (const column of value.columns) refuseUnlessDistinct(column, site.row);
-  return value.columns.map((column, i) =>
-    visibleValue({ column, onlyIf: value.onlyIf[i] ?? null }, site.row, site.rows, site.build),
-  );
+  return value.columns.map((column, i) => visibleValue({ column, onlyIf: value.onlyIf[i] ?? null }, site));
 }
 
 type FunctionMember = { readonly column: Column; readonly onlyIf: Predicate | null };
 
 /** Extremes are written as their column is, and so are numbers that clients asked for as strings, whatever is made of them. */
 function functionJson(name: AggregateFunction, member: FunctionMember, site: ShapeSite): Sql {
-  const { row, rows, build } = site;
+  const { build } = site;
   const { type } = member.column;
-  const value = visibleValue(member, row, rows, build);
+  const value = visibleValue(member, site);
   if (name === 'min' || name === 'max') return orNull(extremeJson(name, value, member.column, site));
   const call = sql`${syntax(name)}(${value})`;
   const isText = build.stringifyNumbers && isBigNumber(baseType(type));
