@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { toMany, toOne } from '../support/leading-to.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 import { ThreeWays } from '../support/three-ways.ts';
 
@@ -70,16 +71,6 @@ afterAll(async () => {
   await Promise.all(Object.values(databases ?? {}).map((database) => database.drop()));
 });
 
-function remote(
-  name: string,
-  kind: 'object' | 'array',
-  mapping: Record<string, string>,
-  nearjoin = {},
-): unknown {
-  const to_source = { relationship_type: kind, source: 'pg2', table: 'b', field_mapping: mapping, nearjoin };
-  return { name, definition: { to_source } };
-}
-
 function permission(role: string, columns: readonly string[], filter: object): unknown {
   return { role, permission: { columns, filter, limit: null, allow_aggregations: true } };
 }
@@ -87,18 +78,18 @@ function permission(role: string, columns: readonly string[], filter: object): u
 const A = {
   table: 'a',
   remote_relationships: [
-    remote('by_char', 'array', { c: 'c' }),
-    remote('by_citext', 'array', { ci: 't' }),
-    remote('by_text', 'array', { t: 'c' }),
-    remote('by_padded', 'array', { t: 'ch' }),
-    remote('by_array', 'array', { tags: 'tags' }),
-    remote('by_id', 'array', { id: 'id' }),
-    remote('one_by_id', 'object', { id: 'id' }),
-    remote('all_b', 'array', { many: 'one' }),
-    remote('by_late', 'array', { late: 'id' }),
-    remote('loose_to_text', 'array', { lo: 't' }),
-    remote('text_to_loose', 'array', { t: 'lo' }),
-    remote('loosely', 'array', { lo: 'lo' }),
+    toMany('by_char', 'b', { c: 'c' }),
+    toMany('by_citext', 'b', { ci: 't' }),
+    toMany('by_text', 'b', { t: 'c' }),
+    toMany('by_padded', 'b', { t: 'ch' }),
+    toMany('by_array', 'b', { tags: 'tags' }),
+    toMany('by_id', 'b', { id: 'id' }),
+    toOne('one_by_id', 'b', { id: 'id' }),
+    toMany('all_b', 'b', { many: 'one' }),
+    toMany('by_late', 'b', { late: 'id' }),
+    toMany('loose_to_text', 'b', { lo: 't' }),
+    toMany('text_to_loose', 'b', { t: 'lo' }),
+    toMany('loosely', 'b', { lo: 'lo' }),
   ],
   select_permissions: [
     permission('three', ['id'], {}),
@@ -245,13 +236,8 @@ test.skipIf(testServer('target').version < 15)(
       sql,
       `template template0 locale_provider icu icu_locale 'en-US' locale 'C'`,
     );
-    const to_source = {
-      relationship_type: 'array',
-      source: 'pg2',
-      table: 'word',
-      field_mapping: { id: 'root_id' },
-    };
-    const root = { table: 'root', remote_relationships: [{ name: 'words', definition: { to_source } }] };
+    const words = toMany('words', 'word', { id: 'root_id' });
+    const root = { table: 'root', remote_relationships: [words] };
     const apart = await TestLane.open({ pg1, pg2 }, { pg1: [root], pg2: [{ table: 'word' }] });
     const answers = async (query: string): Promise<unknown[]> => {
       const cached = await apart.query(query, { freshness: { fallback: 'stale' } });

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FIND_OPERATORS } from '../../src/core/postgres/search-path.ts';
 import { TestLane } from '../support/lane.ts';
+import { toMany } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -55,15 +56,7 @@ beforeAll(async () => {
   databases = { cached, bare, target };
   const using = (on: object) => ({ manual_configuration: { remote_table: 'far', column_mapping: on } });
   const local = Object.entries(MAPPINGS).map(([name, on]) => ({ name, using: using(on) }));
-  const remote = Object.entries(MAPPINGS).map(([name, on]) => {
-    const to_source = {
-      relationship_type: 'array',
-      source: 'pg2',
-      table: 'far',
-      field_mapping: on,
-    };
-    return { name, definition: { to_source } };
-  });
+  const remote = Object.entries(MAPPINGS).map(([name, on]) => toMany(name, 'far', on));
   const dealt = { pg1: [{ table: 'near', remote_relationships: remote }], pg2: [{ table: 'far' }] };
   const whole = { pg1: [{ table: 'near', array_relationships: local }, { table: 'far' }] };
   lanes = {

@@ -1,27 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { toMany, toOne } from '../support/leading-to.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // Keys that live rows are looked up by, and how many rows each of them is given.
-
-const to = (
-  name: string,
-  relationship_type: string,
-  table: string,
-  field_mapping: Record<string, string>,
-): unknown => ({
-  name,
-  definition: { to_source: { relationship_type, source: 'pg2', table, field_mapping } },
-});
 
 const TABLES = {
   pg1: [
     {
       table: 'doc',
       remote_relationships: [
-        to('notes', 'array', 'note', { big: 'doc' }),
-        to('memos', 'array', 'memo', { id: 'doc' }),
-        to('feeling', 'object', 'feeling', { mood: 'mood' }),
+        toMany('notes', 'note', { big: 'doc' }),
+        toMany('memos', 'memo', { id: 'doc' }),
+        toOne('feeling', 'feeling', { mood: 'mood' }),
       ],
     },
   ],

@@ -6,6 +6,7 @@ import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -14,18 +15,7 @@ let pg1: TestDatabase;
 let pg2: TestDatabase;
 let lane: TestLane;
 
-const USER = {
-  name: 'user',
-  definition: {
-    to_source: {
-      relationship_type: 'object',
-      source: 'pg2',
-      table: 'user',
-      field_mapping: { user_id: 'id' },
-      nearjoin: { on_target_down: 'stale' },
-    },
-  },
-};
+const USER = toOne('user', 'user', { user_id: 'id' }, { nearjoin: { on_target_down: 'stale' } });
 const TABLES = { pg1: [{ table: 'order', remote_relationships: [USER] }], pg2: [{ table: 'user' }] };
 const QUERY = '{ order(order_by: {id: asc}) { id user { name } } }';
 /** What is written as of now stays within the bound for as long as a test may take; what is old is far beyond. */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { toMany, toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -8,33 +9,20 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const KEYS = 8;
 
-const to = (name: string, source: string, table: string, field_mapping: Record<string, string>): unknown => ({
-  name,
-  definition: {
-    to_source: { relationship_type: 'object', source, table, field_mapping, nearjoin: { follow: 'all' } },
-  },
-});
-const list = (
-  name: string,
-  source: string,
-  table: string,
-  field_mapping: Record<string, string>,
-): unknown => ({
-  name,
-  definition: {
-    to_source: { relationship_type: 'array', source, table, field_mapping, nearjoin: { follow: 'all' } },
-  },
-});
+const [IN_PG1, IN_PG2, IN_PG3] = ['pg1', 'pg2', 'pg3'].map((source) => ({
+  source,
+  nearjoin: { follow: 'all' },
+}));
 const TABLES = {
   pg1: [
     {
       table: 'sale',
       remote_relationships: [
-        to('buyer', 'pg2', 'person', { person_id: 'id' }),
-        to('shop', 'pg3', 'shop', { shop_id: 'id' }),
+        toOne('buyer', 'person', { person_id: 'id' }, IN_PG2),
+        toOne('shop', 'shop', { shop_id: 'id' }, IN_PG3),
       ],
     },
-    { table: 'visit', remote_relationships: [to('mass', 'pg2', 'mass', { mass_id: 'id' })] },
+    { table: 'visit', remote_relationships: [toOne('mass', 'mass', { mass_id: 'id' }, IN_PG2)] },
   ],
   pg2: [
     {
@@ -46,12 +34,12 @@ const TABLES = {
         },
       ],
       remote_relationships: [
-        to('town', 'pg3', 'town', { town_id: 'id' }),
-        list('sales', 'pg1', 'sale', { id: 'person_id' }),
+        toOne('town', 'town', { town_id: 'id' }, IN_PG3),
+        toMany('sales', 'sale', { id: 'person_id' }, IN_PG1),
       ],
     },
     { table: 'mass' },
-    { table: 'club', remote_relationships: [to('town', 'pg3', 'town', { town_id: 'id' })] },
+    { table: 'club', remote_relationships: [toOne('town', 'town', { town_id: 'id' }, IN_PG3)] },
   ],
   pg3: [{ table: 'town' }, { table: 'shop' }],
 };

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseLsn } from '../../src/core/position/lsn.ts';
 import { startHeldLine } from '../support/held-line.ts';
 import { TestLane } from '../support/lane.ts';
+import { toMany, toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -11,18 +12,7 @@ import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const ODD = [`it's`, 'q"u\\o', 'tab\tnew\nline', `mark \u0001 in a key`, '', 'Ä 💡', '{curly,comma}', 'NULL'];
 
-const to = (
-  name: string,
-  relationship_type: string,
-  table: string,
-  field_mapping: Record<string, string>,
-): unknown => ({
-  name,
-  definition: {
-    to_source: { relationship_type, source: 'pg2', table, field_mapping, nearjoin: { follow: 'all' } },
-  },
-});
-
+const ALL = { nearjoin: { follow: 'all' } };
 const author = {
   name: 'author',
   using: { manual_configuration: { remote_table: 'person', column_mapping: { author_id: 'id' } } },
@@ -32,11 +22,11 @@ const TABLES = {
     {
       table: 'doc',
       remote_relationships: [
-        to('labelled', 'object', 'label', { label: 'name' }),
-        to('leaf', 'object', 'page', { book: 'book', page: 'nr' }),
-        to('notes', 'array', 'note', { id: 'doc' }),
-        to('left', 'object', 'pair', { id: 'id' }),
-        to('right', 'object', 'pair', { other: 'id' }),
+        toOne('labelled', 'label', { label: 'name' }, ALL),
+        toOne('leaf', 'page', { book: 'book', page: 'nr' }, ALL),
+        toMany('notes', 'note', { id: 'doc' }, ALL),
+        toOne('left', 'pair', { id: 'id' }, ALL),
+        toOne('right', 'pair', { other: 'id' }, ALL),
       ],
     },
   ],

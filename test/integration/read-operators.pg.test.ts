@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Asking, TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { createDatabase } from '../support/postgres.ts';
 import { ThreeWays, type World } from '../support/three-ways.ts';
 
@@ -362,7 +363,6 @@ test('a source without the extension compares what a text can tell, and asks the
     createDatabase('source', ['create table near (id int primary key); insert into near values (1), (2)']),
     createDatabase('target', [`create extension citext; create extension ltree; ${rows}`]),
   ]);
-  const to_source = { relationship_type: 'object', source: 'pg2', table: 'far', field_mapping: { id: 'id' } };
   const using = (on: object) => ({ manual_configuration: { remote_table: 'far', column_mapping: on } });
   const inside = [
     { name: 'same', using: using({ ci: 'ci' }) },
@@ -375,7 +375,7 @@ test('a source without the extension compares what a text can tell, and asks the
       pg1: [
         {
           table: 'near',
-          remote_relationships: [{ name: 'far', definition: { to_source } }],
+          remote_relationships: [toOne('far', 'far', { id: 'id' })],
           select_permissions: [{ role: 'alike', permission: { columns: '*', filter: {} } }],
         },
       ],

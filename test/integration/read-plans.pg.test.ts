@@ -13,6 +13,7 @@ import { type Gap, placeOf } from '../../src/sql/shape/gap.ts';
 import type { Statement, Together } from '../../src/sql/statement.ts';
 import { toStatement } from '../../src/sql/to-statement.ts';
 import { TestLane } from '../support/lane.ts';
+import { toMany, toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { rowsRead, type Scan, scansOf } from '../support/query-plan.ts';
@@ -25,15 +26,6 @@ const COUNTRY = { user: { country: { _eq: 'X-Hasura-Country' } } };
 const SEEN = { columns: '*', filter: {}, allow_aggregations: true };
 const LISTED = { _or: [{ stars: { _in: 'X-Hasura-Stars' } }, { id: { _lt: 0 } }] };
 
-const remote = (
-  name: string,
-  relationship_type: string,
-  table: string,
-  field_mapping: Record<string, string>,
-): unknown => ({
-  name,
-  definition: { to_source: { relationship_type, source: 'pg2', table, field_mapping } },
-});
 const local = (name: string, remote_table: string, column_mapping: Record<string, string>): unknown => ({
   name,
   using: { manual_configuration: { remote_table, column_mapping } },
@@ -42,12 +34,12 @@ const TABLES = {
   pg1: [
     {
       table: 'orders',
-      remote_relationships: [remote('user', 'object', 'users', { user_id: 'id' })],
+      remote_relationships: [toOne('user', 'users', { user_id: 'id' })],
       select_permissions: [{ role: 'clerk', permission: { columns: '*', filter: COUNTRY } }],
     },
     {
       table: 'products',
-      remote_relationships: [remote('reviews', 'array', 'reviews', { id: 'product_id' })],
+      remote_relationships: [toMany('reviews', 'reviews', { id: 'product_id' })],
       select_permissions: [{ role: 'lister', permission: SEEN }],
     },
   ],

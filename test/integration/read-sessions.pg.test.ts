@@ -6,17 +6,13 @@ import { ASK_POSITION, LiveSessions, TargetUnavailable } from '../../src/read/li
 import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { TestLane } from '../support/lane.ts';
+import { toMany } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // What becomes of sessions when answers fail, and of answers when sessions end.
 
-const notes = {
-  name: 'notes',
-  definition: {
-    to_source: { relationship_type: 'array', source: 'pg2', table: 'note', field_mapping: { id: 'doc' } },
-  },
-};
+const notes = toMany('notes', 'note', { id: 'doc' });
 const TABLES = { pg1: [{ table: 'doc', remote_relationships: [notes] }], pg2: [{ table: 'note' }] };
 const LIVE = { freshness: { noCache: true } };
 

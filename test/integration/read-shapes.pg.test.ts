@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Asking, TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { createDatabase, hasExtension, type TestDatabase } from '../support/postgres.ts';
 
 // Columns of PostGIS, which lies in a schema of its own in each database and in no search path. One database has it not.
@@ -55,13 +56,7 @@ describe.skipIf(!(await hasExtension('target15', 'postgis_raster')))('PostGIS', 
     databases = { cached, bare, target };
     const mapping = { manual_configuration: { remote_table: 'far', column_mapping: { id: 'id' } } };
     const local = { object_relationships: [{ name: 'far', using: mapping }] };
-    const to_source = {
-      relationship_type: 'object',
-      source: 'pg2',
-      table: 'far',
-      field_mapping: { id: 'id' },
-    };
-    const remote = { remote_relationships: [{ name: 'far', definition: { to_source } }] };
+    const remote = { remote_relationships: [toOne('far', 'far', { id: 'id' })] };
     const pg2 = [{ table: 'far', ...FAR }];
     const whole = { pg1: [{ table: 'near', ...local, ...NEAR }, ...pg2] };
     lanes = {

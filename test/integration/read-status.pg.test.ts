@@ -5,23 +5,14 @@ import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
 import { StatusBoard } from '../../src/read/status-board.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
 import { ask } from '../support/wire-rig.ts';
 
 // What reads do where little is known of caches, and where what was known of databases is no longer so.
 
-const USER = {
-  name: 'user',
-  definition: {
-    to_source: {
-      relationship_type: 'object',
-      source: 'pg2',
-      table: 'user',
-      field_mapping: { user_id: 'id' },
-    },
-  },
-};
+const USER = toOne('user', 'user', { user_id: 'id' });
 const TABLES = { pg1: [{ table: 'order', remote_relationships: [USER] }], pg2: [{ table: 'user' }] };
 const QUERY = '{ order { id user { name } } }';
 const SETTINGS = { maxStalenessMs: 600_000, waitMs: 100, pollMs: 600_000 };

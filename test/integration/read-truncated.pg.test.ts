@@ -1,19 +1,19 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // A snapshot taken before a table was emptied or rewritten finds nothing in it afterwards: such rows are no answer.
 
-const to = (name: string, table: string): unknown => ({
-  name,
-  definition: {
-    to_source: { relationship_type: 'object', source: 'pg2', table, field_mapping: { id: 'id' } },
-  },
-});
 const TABLES = {
-  pg1: [{ table: 'doc', remote_relationships: [to('label', 'label'), to('price', 'price')] }],
+  pg1: [
+    {
+      table: 'doc',
+      remote_relationships: [toOne('label', 'label', { id: 'id' }), toOne('price', 'price', { id: 'id' })],
+    },
+  ],
   pg2: [{ table: 'label' }, { table: 'price' }],
 };
 const LIVE = { freshness: { noCache: true } };

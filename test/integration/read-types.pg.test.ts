@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestLane } from '../support/lane.ts';
+import { toOne } from '../support/leading-to.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 // One row of every kind of value, read where it lives, from a cache and live: always what to_json says.
@@ -78,7 +79,6 @@ beforeAll(async () => {
     ]),
     createDatabase('target', table),
   ]);
-  const to_source = { relationship_type: 'object', source: 'pg2', table: 'v', field_mapping: { id: 'id' } };
   const local = {
     name: 'near',
     using: { manual_configuration: { remote_table: 'v', column_mapping: { id: 'id' } } },
@@ -87,7 +87,7 @@ beforeAll(async () => {
     pg1: [
       {
         table: 'a',
-        remote_relationships: [{ name: 'far', definition: { to_source } }],
+        remote_relationships: [toOne('far', 'v', { id: 'id' })],
         object_relationships: [local],
       },
       { table: 'v' },

@@ -1,14 +1,12 @@
 import type { FeedRig } from './feed.ts';
 import { TestLane } from './lane.ts';
+import { toMany } from './leading-to.ts';
 
 // Table `root` leads to tables whose column `one` is its own.
 
 /** A lane over both databases of a feed: the tables are the target's, `root` is the source's. */
 export function dealtUnderRoot({ source, target }: FeedRig, names: readonly string[]): Promise<TestLane> {
-  const remote_relationships = names.map((table) => {
-    const to_source = { relationship_type: 'array', source: 'pg2', table, field_mapping: { one: 'one' } };
-    return { name: table, definition: { to_source } };
-  });
+  const remote_relationships = names.map((table) => toMany(table, table, { one: 'one' }));
   const tables = names.map((table) => ({ table }));
   return TestLane.open(
     { pg1: source, pg2: target },
