@@ -2,6 +2,7 @@ import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
+import { lockHolderSql } from '../lock-holder.ts';
 import { inCache, inStage } from '../names.ts';
 import { keptStatement } from '../queryable.ts';
 import type { StoredColumn } from './stored.ts';
@@ -183,8 +184,8 @@ export interface Orphan {
   readonly relation: string;
   /** It is the target's own, and not of one that is gone or not known. */
   readonly isOwn: boolean;
-  /** Somebody has a lock on it. */
-  readonly isHeld: boolean;
+  /** Who has a lock on it; null when nobody does. */
+  readonly holders: string | null;
   /** What of somebody's depends on it, as the statement that takes it away where there is one. */
   readonly keepers: string | null;
 }
@@ -195,9 +196,14 @@ export interface Orphan {
  * whose one is, as of an overlay, its name does: it is of the target with the longest name that it begins with.
  */
 export const ORPHANS_SQL = keptStatement(`
+  with held as (
+    select l.relation, string_agg(distinct ${lockHolderSql('a')}, ', ') as holders
+    from pg_locks l join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid
+    where d.datname = current_database() and l.locktype = 'relation' and l.mode <> 'SIReadLock'
+    group by l.relation
+  )
   select c.relname as relation, w.owner is not null and w.owner = $1 as "isOwn",
-    c.oid in (select l.relation from pg_locks l join pg_database d on d.oid = l.database
-      where d.datname = current_database() and l.locktype = 'relation' and l.mode <> 'SIReadLock') as "isHeld", (
+    h.holders, (
     select string_agg(distinct case
       when view.oid is not null then format('drop %s %s;', case view.relkind when 'm' then 'materialized view' else 'view' end, view.oid::regclass)
       when rule.conname is not null then format('alter table %s drop constraint %I;', rule.conrelid::regclass, rule.conname)
@@ -211,6 +217,7 @@ export const ORPHANS_SQL = keptStatement(`
       and (d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid or d.refclassid = 'pg_type'::regclass and d.refobjid = c.reltype)
     ) as keepers
   from pg_class c
+  left join held h on h.relation = c.oid
   cross join lateral (select coalesce(
     substring(obj_description(c.oid, 'pg_class') from '^${COPY_OF}(.*)$'),
     (select f.target from nearjoin.feed f where starts_with(c.relname::text, f.target || '__')

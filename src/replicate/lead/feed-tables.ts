@@ -57,8 +57,8 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
 async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void> {
   const { options, lease, control, toldKept } = scene;
   for (const kept of await dropOrphans({ client: control, exclusively }, lease.target)) {
-    const { relation, reason } = kept;
-    if (reason === null || toldKept.has(relation)) continue;
+    const { relation, reason, isPassing } = kept;
+    if (isPassing || toldKept.has(relation)) continue;
     toldKept.add(relation);
     options.log.warn({ source: options.source, target: lease.target, relation, reason }, 'an old copy stays');
     await saveLastError(control, lease, `an old copy stays: ${sayKept(kept)}`);

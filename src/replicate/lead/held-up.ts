@@ -1,4 +1,5 @@
 import { saveFeedState } from '../../cache/feed/row.ts';
+import { lockHolderSql } from '../../cache/lock-holder.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
@@ -134,15 +135,13 @@ interface Held {
   readonly cure: string | null;
 }
 
-/** Since when is hidden from a role that may not see what others' sessions do. A prepared transaction has no session: its number is 0. */
+/** In the place of a prepared transaction's session there is a 0. */
 const HELD = `
   select coalesce(l.relation::regclass::text, l.locktype) as what, h.holders, h.cure
   from pg_locks l
   cross join lateral (
-    select string_agg(case when b.pid = 0 then 'a prepared transaction (see pg_prepared_xacts)' else concat(
-        'session ', a.pid, ' (', concat_ws(', ', nullif(a.application_name, ''), 'role ' || a.usename,
-          to_char(a.xact_start at time zone 'UTC', '"in a transaction since "YYYY-MM-DD"T"HH24:MI:SS"Z"')), ')') end, ', ' order by b.pid) as holders,
-      string_agg(format('select pg_terminate_backend(%s);', a.pid), ' ' order by b.pid) filter (where b.pid <> 0) as cure
+    select string_agg(${lockHolderSql('a')}, ', ' order by b.pid) as holders,
+      string_agg(format('select pg_terminate_backend(%s);', a.pid), ' ' order by b.pid) filter (where a.pid is not null) as cure
     from (select distinct unnest(pg_blocking_pids(l.pid))) b (pid)
     left join pg_stat_activity a on a.pid = b.pid
     where b.pid = 0 or a.pid is not null

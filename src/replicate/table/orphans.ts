@@ -11,10 +11,12 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
 export const ORPHAN_LOCK_MS = 20;
 
-/** A table of ours that is of no use any more, and why it could not be dropped; null when somebody is just reading it. */
+/** A table of ours that is of no use any more, and why it could not be dropped. */
 export interface Kept {
   readonly relation: string;
-  readonly reason: string | null;
+  readonly reason: string;
+  /** Somebody is just reading it. */
+  readonly isPassing: boolean;
 }
 
 /** A feed cannot be removed while something keeps its tables; its slot is gone already. */
@@ -28,7 +30,7 @@ export class CopiesKept extends Error {
 
 /** Which table stays, and what to do about it. */
 export function sayKept({ relation, reason }: Kept): string {
-  return `${inCache(relation)}: ${reason ?? 'somebody reads it'}`;
+  return `${inCache(relation)}: ${reason}`;
 }
 
 /** Looks for what may be dropped, beside the stream, and drops each of it in a transaction of its own under the feed's lease. */
@@ -53,10 +55,12 @@ export async function dropOrphans(
   return kept;
 }
 
-function reasonToStay({ relation, isHeld, keepers }: Orphan): Kept | null {
-  if (keepers !== null)
-    return { relation, reason: `something else depends on it, which goes with: ${keepers}` };
-  return isHeld ? { relation, reason: null } : null;
+function reasonToStay({ relation, holders, keepers }: Orphan): Kept | null {
+  if (keepers !== null) {
+    const reason = `something else depends on it, which goes with: ${keepers}`;
+    return { relation, reason, isPassing: false };
+  }
+  return holders === null ? null : { relation, reason: `it is read by ${holders}`, isPassing: true };
 }
 
 /** Null when it is dropped. */
@@ -66,9 +70,10 @@ async function tried(exclusively: Dropping['exclusively'], { relation }: Orphan)
     await exclusively((client) => client.query(statements));
     return null;
   } catch (error) {
-    if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return { relation, reason: null };
+    if (sqlStateOf(error) === LOCK_NOT_AVAILABLE)
+      return { relation, reason: 'somebody reads it', isPassing: true };
     if (!isRefusal(error)) throw error;
-    return { relation, reason: say(error) };
+    return { relation, reason: say(error), isPassing: false };
   }
 }
 
