@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { type Settleable, settleable } from '../../src/core/waiting/settleable.ts';
 import { FeedRig } from '../support/feed.ts';
 
 // Tables are looked at while their copies wait, begin and end. A copy must be judged by what its table was when it was read.
@@ -11,34 +12,24 @@ afterEach(async () => {
   await rig?.close();
 });
 
-/** What waits here once it is closed, and goes on when it is opened. */
+/** Once it is closed, whoever comes to it waits until it is opened. */
 class Gate {
-  #open: () => void = () => undefined;
-  #passed: Promise<void> = Promise.resolve();
-  readonly #arrived: (() => void)[] = [];
-  #isClosed = false;
+  #closed: { readonly reached: Settleable<void>; readonly opened: Settleable<void> } | null = null;
 
-  close(): void {
-    this.#isClosed = true;
-    this.#passed = new Promise((resolve) => {
-      this.#open = resolve;
-    });
+  /** Resolves when somebody waits here. */
+  close(): Promise<void> {
+    this.#closed = { reached: settleable(), opened: settleable() };
+    return this.#closed.reached.promise;
   }
 
   open(): void {
-    this.#isClosed = false;
-    this.#open();
-  }
-
-  /** Resolves when somebody waits here. */
-  reached(): Promise<void> {
-    return new Promise((resolve) => this.#arrived.push(resolve));
+    this.#closed?.opened.resolve();
+    this.#closed = null;
   }
 
   async pass(): Promise<void> {
-    if (!this.#isClosed) return;
-    for (const tell of this.#arrived.splice(0)) tell();
-    await this.#passed;
+    this.#closed?.reached.resolve();
+    await this.#closed?.opened.promise;
   }
 }
 
@@ -117,8 +108,7 @@ async function notedShape(): Promise<string> {
 
 test('a copy that waits for its turn is of the table as it was last looked at, and is not made twice', async () => {
   const { copies } = await start();
-  copies.close();
-  const waits = copies.reached();
+  const waits = copies.close();
   await missing('select 1');
   await waits;
   const planned = await notedShape();
@@ -156,12 +146,10 @@ async function expectOneCopy(): Promise<void> {
 
 /** A copy begins and ends during a look, and misses a change: resolves before the look goes on. */
 async function makeUnseenCopy({ copies, looks }: Pick<Gates, 'copies' | 'looks'>): Promise<void> {
-  copies.close();
-  const waits = copies.reached();
+  const waits = copies.close();
   await missing('select 1');
   await waits;
-  looks.close();
-  const looking = looks.reached();
+  const looking = looks.close();
   await rig.refresh();
   await looking;
   copies.open();
@@ -190,8 +178,7 @@ async function expectNoProof(): Promise<void> {
 test('nor while that look goes on', async () => {
   const { copies, looks, publishing } = await start();
   await makeUnseenCopy({ copies, looks });
-  publishing.close();
-  const publishes = publishing.reached();
+  const publishes = publishing.close();
   looks.open();
   await publishes;
   await expectNoProof();
@@ -199,8 +186,7 @@ test('nor while that look goes on', async () => {
 
 test('a look that has seen what a table is now proves nothing before its copy is judged', async () => {
   const { looks, judging, changes } = await start();
-  for (const gate of [looks, judging, changes]) gate.close();
-  const [looking, probing, judges] = [looks.reached(), changes.reached(), judging.reached()];
+  const [looking, probing, judges] = [looks.close(), changes.close(), judging.close()];
   await Promise.all([rig.refresh(), looking, probing]);
   const copy = (await rig.tableStatus('person'))?.relation;
   await missing('delete from person where id = 1');

@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { settleable } from '../../src/core/waiting/settleable.ts';
+import { type Ends, type Relay, startRelay } from './relay.ts';
 
 /** A line to a server on which one execution waits: its statement has its snapshot, and nothing of it is worked out yet. */
-export interface HeldLine extends AsyncDisposable {
-  through(url: string): string;
+export interface HeldLine extends Relay {
   /** Settles when it waits. */
   readonly waits: Promise<void>;
   letGo(): void;
@@ -14,19 +13,12 @@ export async function startHeldLine(
   to: { readonly host: string; readonly port: number },
   words: string,
 ): Promise<HeldLine> {
-  const [waits, isOver] = [new Gate(), new Gate()];
-  const sockets = new Set<Socket>();
+  const [waits, isOver] = [settleable<void>(), settleable<void>()];
   let isHeld = false;
-  const server = createServer((client) => {
-    const behind = connect(to);
+  const carry = ({ client, server }: Ends): void => {
     const messages = new Messages();
     let isMeant = false;
-    for (const socket of [client, behind]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => [client, behind].forEach((one) => void one.destroy()));
-    }
-    behind.on('data', (data) => client.write(data));
+    server.on('data', (data) => client.write(data));
     const forward = async (data: Buffer): Promise<void> => {
       client.pause();
       for (const message of messages.taken(data)) {
@@ -34,44 +26,16 @@ export async function startHeldLine(
         if (type === 'P') isMeant = message.includes(words);
         if (type === 'E' && isMeant && !isHeld) {
           isHeld = true;
-          waits.open();
-          await isOver.opened;
+          waits.resolve();
+          await isOver.promise;
         }
-        behind.write(message);
+        server.write(message);
       }
       client.resume();
     };
     client.on('data', (data) => void forward(data).catch(() => client.destroy()));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the line does not listen');
-  return {
-    through: (url) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(address.port) }).href,
-    waits: waits.opened,
-    letGo: () => isOver.open(),
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
   };
-}
-
-class Gate {
-  readonly opened: Promise<void>;
-  #open = (): void => undefined;
-
-  constructor() {
-    this.opened = new Promise((resolve) => {
-      this.#open = resolve;
-    });
-  }
-
-  open(): void {
-    this.#open();
-  }
+  return { ...(await startRelay(to, carry)), waits: waits.promise, letGo: () => isOver.resolve() };
 }
 
 /** What a client sends, in messages; the first has no type. */
