@@ -33,22 +33,20 @@ export class UnknownPartition extends AnotherStream {
   }
 }
 
-/** A table, and the generation of it that is meant. */
-interface BrokenTable {
-  readonly table: TableRef;
-  readonly shape: { readonly relation: string };
-}
-
-/** Something about one table that its sink cannot follow: the table must be copied again, the others go on. */
+/** Something about one table that a generation of its copy cannot follow: it must be copied again, the others go on. */
 export class TableBroken extends Error {
   readonly table: TableRef;
   /** The generation that cannot follow. */
   readonly relation: string;
 
-  constructor({ table, shape }: BrokenTable, reason: string, cause?: unknown) {
+  constructor(
+    { table, relation }: { readonly table: TableRef; readonly relation: string },
+    reason: string,
+    cause?: unknown,
+  ) {
     super(reason, cause === undefined ? undefined : { cause });
     this.name = 'TableBroken';
     this.table = table;
-    this.relation = shape.relation;
+    this.relation = relation;
   }
 }

@@ -64,7 +64,7 @@ function writeAt(
   gate: Promise<void> | null = null,
 ): Promise<void> {
   const mark = { position: BigInt(position) as Lsn, freshAsOf: null, lastCommit: null };
-  return applier.apply([{ text, expected: null }], mark, gate);
+  return applier.apply([{ text }], mark, gate);
 }
 
 test('an old leader can write nothing once another leads', async () => {

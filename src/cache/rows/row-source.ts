@@ -19,8 +19,8 @@ export interface RowCopy {
 export interface WriteStatement {
   readonly text: string;
   readonly values: readonly (string | null)[];
-  /** The rows it must touch; another number means that the copy differs from the target. */
-  readonly expected: number | null;
+  /** How many rows it must touch, where that is known; another number means that the copy differs from the target. */
+  readonly expected?: number | undefined;
   readonly copy?: RowCopy;
   /** It makes something of the session's own, so its failure is not the table's. */
   readonly isOfSession?: true;
@@ -140,11 +140,7 @@ export class CarriedWrite {
     this.#positions = positions;
   }
 
-  statements(
-    rows: readonly Row[],
-    carrier: Carrier,
-    expected: number | null = null,
-  ): readonly WriteStatement[] {
+  statements(rows: readonly Row[], carrier: Carrier, expected?: number): readonly WriteStatement[] {
     const text = this.#texts[carrier];
     if (carrier === 'row') {
       const values: (string | null)[] = [];
@@ -154,13 +150,8 @@ export class CarriedWrite {
     if (carrier === 'arrays') return [{ text, values: columnArrays(rows, this.#positions), expected }];
     const { create, copy, name } = this.#stage;
     return [
-      { text: create, values: [], expected: null, isOfSession: true },
-      {
-        text: copy,
-        values: [],
-        expected: null,
-        copy: { rows, positions: this.#positions, stage: name },
-      },
+      { text: create, values: [], isOfSession: true },
+      { text: copy, values: [], copy: { rows, positions: this.#positions, stage: name } },
       { text, values: [], expected },
     ];
   }

@@ -51,7 +51,6 @@ export function cacheWriter(shape: CacheShape): RowWriter {
     append: (rows) => ({
       text: `copy ${table} (${named(all)}) from stdin`,
       values: [],
-      expected: null,
       copy: { rows, positions: all, stage: null },
     }),
     remove: (rows, carrier) => remove.statements(rows, carrier),
@@ -78,11 +77,7 @@ function rekey(shape: CacheShape, before: Row, after: Row): WriteStatement {
 }
 
 /** One statement, with the number of rows it must touch where that is known. */
-export function write(
-  text: string,
-  values: readonly (string | null)[],
-  expected: number | null = null,
-): WriteStatement {
+export function write(text: string, values: readonly (string | null)[], expected?: number): WriteStatement {
   return { text, values, expected };
 }
 

@@ -5,10 +5,11 @@ import type { BatchLimits } from '../feed-options.ts';
 /** A run of items to write together. */
 export interface Batch {
   readonly items: readonly StreamItem[];
-  /** Everything up to here is in this batch or the ones before; null when nothing was finished in it. */
+  /**
+   * Everything up to here is in this batch or the ones before; null when it is a part of a transaction that goes on in the
+   * next batch, so that nothing may be committed yet.
+   */
   readonly position: Lsn | null;
-  /** The last transaction continues in the next batch: nothing may be committed yet. */
-  readonly open: boolean;
   /** The last commit in it. */
   readonly commit: Commit | null;
   /** The transactions that are finished in it. */
@@ -63,10 +64,10 @@ export class ChangeBuffer {
   /** Takes whole transactions if there are any, else a large beginning of one. */
   take(): Batch {
     const position = this.#position;
-    const open = position === null;
-    const items = open ? this.#part : this.#whole;
-    const bytes = open ? this.#bytes : this.#bytes - this.#partBytes;
-    if (open) {
+    const isPart = position === null;
+    const items = isPart ? this.#part : this.#whole;
+    const bytes = isPart ? this.#bytes : this.#bytes - this.#partBytes;
+    if (isPart) {
       this.#isOpen = true;
       this.#part = [];
       this.#partRows = 0;
@@ -79,7 +80,7 @@ export class ChangeBuffer {
     const last = items.at(-1);
     const xids = this.#xids;
     this.#xids = [];
-    return { items, position, open, commit: last?.kind === 'commit' ? last : null, xids, bytes };
+    return { items, position, commit: last?.kind === 'commit' ? last : null, xids, bytes };
   }
 
   #add(item: StreamItem): void {

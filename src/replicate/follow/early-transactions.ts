@@ -25,7 +25,7 @@ export interface EarlyOptions extends EarlyWriting {
   readonly shown: (xids: readonly number[], signal: AbortSignal) => Promise<void>;
   readonly onApplied: (
     done: { readonly transactions: number; readonly changes: number },
-    xid: number,
+    xids: readonly number[],
   ) => void;
   readonly onStep?: StepHook | undefined;
 }
@@ -231,7 +231,7 @@ export class EarlyTransactions {
     await transaction.commit(applier.endOf(progress.markAt(end)), gate);
     await onStep?.('early:committed');
     progress.markStored(end);
-    onApplied({ transactions: 1, changes: transaction.changes }, xid);
+    onApplied({ transactions: 1, changes: transaction.changes }, [xid]);
     this.#close(transaction);
   }
 

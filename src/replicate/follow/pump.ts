@@ -23,10 +23,7 @@ export interface PumpOptions {
   readonly clock: Clock;
   /** Resolves when every session of the target sees the transactions. */
   readonly shown: (xids: readonly number[], signal: AbortSignal) => Promise<void>;
-  readonly onApplied: (
-    folded: Pick<FoldedBatch, 'transactions' | 'changes'>,
-    xids: readonly number[],
-  ) => void;
+  readonly onApplied: EarlyOptions['onApplied'];
   /** How transactions in progress are written. */
   readonly early: Pick<EarlyOptions, 'limits' | 'stage' | 'openSession' | 'onStep'>;
 }
@@ -71,8 +68,7 @@ export class Pump {
   constructor(options: PumpOptions) {
     this.#options = options;
     this.#buffer = new ChangeBuffer(options.limits);
-    const { early, applier, sinks, progress, limits, clock, shown } = options;
-    const onApplied: EarlyOptions['onApplied'] = (done, xid) => options.onApplied(done, [xid]);
+    const { early, applier, sinks, progress, limits, clock, shown, onApplied } = options;
     this.early = new EarlyTransactions(
       { ...early, applier, sinks, progress, batch: limits, clock, shown, onApplied },
       {
@@ -200,9 +196,9 @@ export class Pump {
     if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
     const next = this.#next;
     // A batch that writes nothing only advances the position, which it must not before the one ahead is written.
-    if (next === null || next.folded.tables.length === 0) return false;
+    if (next === null || next.folded.tables.size === 0) return false;
     next.writes ??= applier.plan(next.folded);
-    if (!next.batch.open && !applier.fitsOneTrip(next.writes)) return false;
+    if (next.batch.position !== null && !applier.fitsOneTrip(next.writes)) return false;
     this.#send(next, signal);
     return true;
   }
@@ -262,11 +258,11 @@ export class Pump {
 
   async #writeFolded({ folded, batch, writes: planned }: FoldedAhead, signal: AbortSignal): Promise<void> {
     const { applier, progress, shown } = this.#options;
-    const { position, open, commit, xids } = batch;
+    const { position, commit, xids } = batch;
     if (commit !== null) progress.sawCommit(commit);
     const isIdle = folded.changes === 0 && !applier.isOpen;
     const writes = planned ?? applier.plan(folded);
-    if (position === null || open) {
+    if (position === null) {
       if (!isIdle) await applier.applyPart(writes, folded.passing);
     } else if (isIdle) {
       progress.advance(position);

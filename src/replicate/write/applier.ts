@@ -112,7 +112,7 @@ export class Applier {
    * and no test stops in between.
    */
   fitsOneTrip(writes: Writes): boolean {
-    return !this.#isOpen && !this.#mayStop && writes.every(({ expected }) => expected === null);
+    return !this.#isOpen && !this.#mayStop && writes.every(({ expected }) => expected === undefined);
   }
 
   /**

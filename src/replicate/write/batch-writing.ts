@@ -32,8 +32,8 @@ export class BatchWriting {
   /** The statements that write the batch, in order. */
   plan(batch: FoldedBatch): Writes {
     const writes: Outgoing[] = [];
-    for (const { sink, net } of batch.tables) {
-      if (sink.ahead !== null) writes.push({ text: sink.ahead, expected: null, sink });
+    for (const [sink, net] of batch.tables) {
+      if (sink.ahead !== null) writes.push({ text: sink.ahead, sink });
       for (const step of net.steps()) writes.push(...this.#writesOfStep(sink, step));
     }
     return writes;
@@ -41,7 +41,7 @@ export class BatchWriting {
 
   /** The same for statements that write to one table. */
   planAlone(sink: Sink, statements: readonly WriteStatement[]): Writes {
-    const ahead = sink.ahead === null ? [] : [{ text: sink.ahead, expected: null, sink }];
+    const ahead = sink.ahead === null ? [] : [{ text: sink.ahead, sink }];
     return [...ahead, ...this.#outgoing(sink, statements)];
   }
 
@@ -84,7 +84,7 @@ export class BatchWriting {
       if (stage === null) return [outgoing];
       const isUsed = this.#staged.has(stage);
       this.#staged.add(stage);
-      return isUsed ? [{ text: `truncate ${stage}`, expected: null, sink }, outgoing] : [outgoing];
+      return isUsed ? [{ text: `truncate ${stage}`, sink }, outgoing] : [outgoing];
     });
   }
 

@@ -17,7 +17,8 @@ export interface Passing {
 
 /** The net effect of a run of stream items. */
 export interface FoldedBatch {
-  readonly tables: readonly { readonly sink: Sink; readonly net: TableNet }[];
+  /** In the order of their first change. */
+  readonly tables: ReadonlyMap<Sink, TableNet>;
   readonly transactions: number;
   readonly changes: number;
   /** What is written behind the tables, while it comes. */
@@ -26,7 +27,7 @@ export interface FoldedBatch {
 
 /** Folds changes into the last write per key. Throws TableBroken when a table is no longer what was copied. */
 export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
-  const folding: Folding = { sinks, nets: new Map(), tables: [], passing: null };
+  const folding: Folding = { sinks, tables: new Map(), passing: null };
   let transactions = 0;
   let changes = 0;
   for (const item of items) {
@@ -38,9 +39,7 @@ export function fold(items: readonly StreamItem[], sinks: Sinks): FoldedBatch {
 
 interface Folding {
   readonly sinks: Sinks;
-  readonly nets: Map<Sink, TableNet>;
-  /** The same in the order of their first change. */
-  readonly tables: { readonly sink: Sink; readonly net: TableNet }[];
+  readonly tables: Map<Sink, TableNet>;
   passing: Passing | null;
 }
 
@@ -54,7 +53,7 @@ function foldChange(change: Change, folding: Folding): boolean {
   }
   switch (change.kind) {
     case 'truncate':
-      return change.relations.map((relation) => foldTruncate(relation, folding)).includes(true);
+      return change.relations.map((each) => keeping(each, folding, (net) => net.clear())).includes(true);
     case 'insert':
       return keeping(change.relation, folding, (net, view) => net.insert(view(change.after)));
     case 'delete':
@@ -67,27 +66,22 @@ function foldChange(change: Change, folding: Folding): boolean {
   }
 }
 
-function foldTruncate(relation: Relation, folding: Folding): boolean {
-  return keeping(relation, folding, (net) => net.clear());
-}
-
 function keeping(
   relation: Relation,
-  { sinks, nets, tables }: Folding,
+  { sinks, tables }: Folding,
   use: (net: TableNet, view: (row: Row) => Row) => void,
 ): boolean {
   const bound = sinks.bind(relation);
   for (const { sink, view } of bound) {
-    let net = nets.get(sink);
+    let net = tables.get(sink);
     if (net === undefined) {
       net = new TableNet(sink.keys);
-      nets.set(sink, net);
-      tables.push({ sink, net });
+      tables.set(sink, net);
     }
     try {
       use(net, view);
     } catch (error) {
-      throw error instanceof Unnamed ? new TableBroken(sink, UNNAMED) : error;
+      throw error instanceof Unnamed ? new TableBroken(sink.stored, UNNAMED) : error;
     }
   }
   return bound.length > 0;

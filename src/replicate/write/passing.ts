@@ -43,7 +43,7 @@ async function stage(change: PassingChange, to: Bound, writing: BatchWriting, se
   const { sink, places, view } = to;
   const before = change.kind === 'update' && change.before !== null ? view(change.before) : null;
   if (before !== null && sink.keys.some((at) => before.cell(at) === null))
-    throw new TableBroken(sink, UNNAMED);
+    throw new TableBroken(sink.stored, UNNAMED);
   const passed = lookFor(to, before);
   const upsert = sink.writer.upsert([rowOf(places.map(() => null))], 'stage');
   const loads = upsert.slice(0, upsert.length - staged(upsert).length);

@@ -1,7 +1,7 @@
 import { overlayWriter } from '../../cache/rows/overlay.ts';
 import { keyPositions, type RowWriter } from '../../cache/rows/row-source.ts';
 import { cacheWriter } from '../../cache/rows/write-rows.ts';
-import { type CacheShape, createOverlaySql } from '../../cache/table/ddl.ts';
+import { createOverlaySql } from '../../cache/table/ddl.ts';
 import type { Generation } from '../../cache/table/stored.ts';
 import { printTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { Relation } from '../../core/rows/change.ts';
@@ -10,9 +10,7 @@ import { TableBroken, UnknownPartition } from '../interruptions.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
-  readonly table: TableRef;
   readonly stored: Generation;
-  readonly shape: CacheShape;
   readonly keys: readonly number[];
   readonly writer: RowWriter;
   /** Goes ahead of what is written in one batch; an overlay is made by the first change that it must keep. */
@@ -22,23 +20,20 @@ export interface Sink {
 
 /** The sink of a generation that is read. */
 export function cacheSink(stored: Generation): Sink {
-  const basis = basisOf(stored);
-  return { ...basis, writer: cacheWriter(basis.shape), ahead: null, place: 'cache' };
+  return { stored, keys: keyPositions(stored), writer: cacheWriter(stored), ahead: null, place: 'cache' };
 }
 
 /** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
 export function overlaySink(stored: Generation & { readonly overlay: string }, isSettled: boolean): Sink {
-  const basis = basisOf(stored);
-  const { shape } = basis;
-  const writer = overlayWriter({ shape, relation: stored.overlay, isSettled });
-  return { ...basis, writer, ahead: createOverlaySql(stored.overlay, shape), place: 'overlay' };
-}
-
-/** What both kinds have in common. */
-function basisOf(stored: Generation): Pick<Sink, 'table' | 'stored' | 'shape' | 'keys'> {
-  const { table, relation, columns, key } = stored;
-  const shape = { relation, columns, key };
-  return { table, stored, shape, keys: keyPositions(shape) };
+  const { overlay } = stored;
+  const writer = overlayWriter({ shape: stored, relation: overlay, isSettled });
+  return {
+    stored,
+    keys: keyPositions(stored),
+    writer,
+    ahead: createOverlaySql(overlay, stored),
+    place: 'overlay',
+  };
 }
 
 /** One of the places where a relation's changes go. */
@@ -73,13 +68,14 @@ export class Sinks {
 
   /** In the place of the one of the same generation. */
   set(sink: Sink): void {
+    const { table } = sink.stored;
     this.remove(sink.stored);
-    this.#sinks.set(tableKey(sink.table), [...this.#of(sink.table), sink]);
+    this.#sinks.set(tableKey(table), [...this.#of(table), sink]);
   }
 
   remove({ table, relation }: Pick<Generation, 'table' | 'relation'>): void {
     this.#bound = new WeakMap();
-    const others = this.#of(table).filter(({ shape }) => shape.relation !== relation);
+    const others = this.#of(table).filter(({ stored }) => stored.relation !== relation);
     this.#sinks.set(tableKey(table), others);
   }
 
@@ -100,13 +96,13 @@ export class Sinks {
     for (const [key, sinks] of this.#sinks) {
       const sink = key === own ? undefined : sinks.find(({ stored }) => stored.shape?.relation === oid);
       if (sink !== undefined)
-        throw new TableBroken(sink, `it was called ${printTable(table)} on the target for a while`);
+        throw new TableBroken(sink.stored, `it was called ${printTable(table)} on the target for a while`);
     }
   }
 
   #bind(sink: Sink, relation: Relation): Bound {
     const mismatch = this.#check(sink.stored, relation);
-    if (mismatch !== null) throw new TableBroken(sink, mismatch);
+    if (mismatch !== null) throw new TableBroken(sink.stored, mismatch);
     this.#refuseUnknown(sink, relation);
     const places = placesIn(relation, sink);
     return { sink, places, view: viewOf(places, relation.columns.length) };
@@ -120,7 +116,7 @@ export class Sinks {
     if (sink.place === 'cache' && parts !== null && partition.oid in parts) return;
     if (!this.#sought.has(partition.oid)) throw new UnknownPartition(partition);
     throw new TableBroken(
-      sink,
+      sink.stored,
       `${printTable(partition.table)} was a partition of it on the target for a while`,
     );
   }
@@ -132,7 +128,7 @@ export class Sinks {
 
 function placesIn(relation: Relation, sink: Sink): readonly number[] {
   const places = new Map(relation.columns.map((column, index) => [column.name, index]));
-  return sink.shape.columns.map(({ name }) => places.get(name) ?? -1);
+  return sink.stored.columns.map(({ name }) => places.get(name) ?? -1);
 }
 
 /** Mostly the cache holds every column in the same order: then a row is seen as it is. */

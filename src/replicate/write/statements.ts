@@ -16,8 +16,8 @@ export interface Outgoing {
   readonly copy?: RowCopy;
   /** The table it writes: its failures are that table's. */
   readonly sink?: Sink;
-  /** The number of rows it must touch; null when any will do. */
-  readonly expected?: number | null;
+  /** The number of rows it must touch; without it any will do. */
+  readonly expected?: number | undefined;
   readonly isCommit?: boolean;
 }
 
@@ -46,7 +46,7 @@ export class Statements {
 
   /** Some waiting statement must touch an exact number of rows. */
   get mustBeCounted(): boolean {
-    return this.#waiting.some(({ expected }) => expected !== undefined && expected !== null);
+    return this.#waiting.some(({ expected }) => expected !== undefined);
   }
 
   /**
@@ -105,17 +105,17 @@ export class Statements {
 function failureOf({ sink, text }: Partial<Outgoing> = {}, reason: unknown): unknown {
   if (sink === undefined) return reason;
   if (text === sink.ahead && (isRefusal(reason) || DISK.test(sqlStateOf(reason) ?? '')))
-    return new TableBroken(sink, `what changes meanwhile could not be kept: ${say(reason)}`, reason);
+    return new TableBroken(sink.stored, `what changes meanwhile could not be kept: ${say(reason)}`, reason);
   // Copying the table again may cure it: data, a constraint, a trigger, a right on it, an index that is gone.
   if (!isRefusal(reason)) return reason;
-  return new TableBroken(sink, `its changes could not be written ${refusalOf(reason)}`, reason);
+  return new TableBroken(sink.stored, `its changes could not be written ${refusalOf(reason)}`, reason);
 }
 
 function checkAnswer({ sink, expected, isCommit }: Outgoing, tag: string): void {
   if (isCommit === true && tag !== 'COMMIT') throw new Error('the source rolled the transaction back');
-  if (sink === undefined || expected === undefined || expected === null) return;
+  if (sink === undefined || expected === undefined) return;
   const rows = Number(tag.split(' ').at(-1));
   if (rows !== expected) {
-    throw new TableBroken(sink, `an update met ${rows} rows of the copy instead of ${expected}`);
+    throw new TableBroken(sink.stored, `an update met ${rows} rows of the copy instead of ${expected}`);
   }
 }
