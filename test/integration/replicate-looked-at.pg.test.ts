@@ -121,7 +121,7 @@ test('a copy that waits for its turn is of the table as it was last looked at, a
 test('nor is one made twice because the look it begins in puts the publication right', async () => {
   const { changes } = await start();
   const copy = (await rig.tableStatus('person'))?.relation;
-  changes.close();
+  void changes.close();
   await rig.target.query(`alter publication ${await publication()} set (publish = 'insert')`);
   await rig.refresh();
   await rig.copiedAgain('person', copy);

@@ -11,7 +11,6 @@ import { LeaseLost } from '../write/applier.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
-import { heldUpByTarget } from './held-up.ts';
 import { keepHouse } from './housekeeping.ts';
 import { Remedies } from './remedies.ts';
 import { untilPutRight } from './standing.ts';
@@ -47,28 +46,17 @@ export class FeedLeader {
 
   /** Ends when the signal aborts or nothing is wanted of the feed any more; throws when the lease or the source is lost. */
   async lead(signal: AbortSignal): Promise<void> {
-    const { options, lease, connector, control, counters } = this.#scene;
     const done = new AbortController();
     await untilFirstFailure(AbortSignal.any([signal, done.signal]), [
       (stop) =>
         keepHouse(
+          this.#scene,
           {
-            client: control,
-            lease,
-            connector,
-            clock: options.clock,
-            limits: options.limits,
-            counters: () => counters,
-            lingering: this.#scene.lingering,
             onRequests: (requests) => this.#hear(requests),
-            sourceClock: options.sourceClock,
             onClockSetBack: () => this.#doubtProof(),
             slotNeed: () => this.#slotNeed,
             onSlotTrouble: (error) => this.#hearOfSlot(error),
-            onHeldUp: heldUpByTarget(this.#scene),
             onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
-            onDamage: () => this.#scene.reconsider.notify(),
-            onTick: async () => this.#scene.tick?.(),
           },
           stop,
         ),

@@ -1,6 +1,5 @@
 import type { ChangeStream, TargetIdentity } from '../../../connectors/connector.ts';
 import { loadFeed, saveFeedState } from '../../cache/feed/row.ts';
-
 import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import { Copier } from '../copy/copy.ts';
@@ -25,7 +24,7 @@ import { findStart, type Start } from './feed-start.ts';
 import { FeedTables, isCopying, lookAtTables } from './feed-tables.ts';
 import { tellHeldUpBySource, toldWhile } from './held-up.ts';
 import { endSessions } from './lease.ts';
-import type { ReconcilerOptions, Remaining } from './reconciler.ts';
+import type { Remaining, Tools } from './reconciler.ts';
 
 const SETTLED_AFTER_MS = 5_000;
 /** How often a run without transactions in progress looks whether its stream may be opened anew with them. */
@@ -62,7 +61,9 @@ interface Parts {
   readonly progress: Progress;
   readonly pump: Pump;
   readonly copier: Copier;
-  readonly order: ReconcilerOptions;
+  readonly tools: Tools;
+  /** Resolves when the position is applied, which the target is asked for; or when the signal aborts. */
+  readonly applied: (position: Lsn, signal: AbortSignal) => Promise<void>;
   readonly isNew: boolean;
 }
 
@@ -87,13 +88,14 @@ class FeedRun {
     const seq = stored.watermark?.seq ?? 0n;
     const stage = (await canStage(client)) ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
-    const order = this.#order();
+    const types = new SourceTypes();
     const begin = async (exclusively: Exclusively, stop: AbortSignal): Promise<Begun> => {
       const means = { identity: await identifying, stored, applier, exclusively, sinks: this.#sinks };
       const start = await findStart(this.#scene, means, stop);
+      // No copy is under way yet that would have to be stopped.
+      const tools = { types, sinks: this.#sinks, exclusively, cancel: () => Promise.resolve() };
       // Before the first change is read: a table that is broken or not published must not count as fresh.
-      const look = { order, exclusively, underWay: new Set<string>() };
-      return { start, remaining: await lookAtTables(this.#scene, look, stop) };
+      return { start, remaining: await lookAtTables(this.#scene, tools, new Set(), stop) };
     };
     const begun = { pid: this.#session.pid, exclusively: applier.exclusively.bind(applier) };
     const { start, remaining } = await toldWhile(this.#scene, begun, begin, signal);
@@ -103,29 +105,10 @@ class FeedRun {
     if (start.isNew) this.#means.prepare(remaining.copies.length, signal);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
-      await this.#stream(this.#assemble({ applier, stage, stream, start, order }), remaining, signal);
+      await this.#stream(this.#assemble({ applier, stage, stream, start, types }), remaining, signal);
     } finally {
       stream.close();
     }
-  }
-
-  /** How tables are brought to order before the stream is open: no copy is under way that would have to be stopped. */
-  #order(): ReconcilerOptions {
-    const { options, connector, lease, names } = this.#scene;
-    return {
-      connector,
-      lease,
-      types: new SourceTypes(),
-      names,
-      log: options.log,
-      sinks: this.#sinks,
-      clock: options.clock,
-      cancel: () => Promise.resolve(),
-      onJudged: (areRight) => {
-        this.#scene.inOrder = areRight;
-      },
-      onStep: options.onStep,
-    };
   }
 
   #assemble({
@@ -133,10 +116,11 @@ class FeedRun {
     stage,
     stream,
     start,
-    order,
-  }: Pick<Parts, 'applier' | 'stream' | 'order'> & {
+    types,
+  }: Pick<Parts, 'applier' | 'stream'> & {
     readonly start: Start;
     readonly stage: StageLimits | null;
+    readonly types: SourceTypes;
   }): Parts {
     const { options, lease, connector, counters, failures } = this.#scene;
     const { limits, clock, onStep } = options;
@@ -157,14 +141,17 @@ class FeedRun {
       onApplied,
       early: { limits: limits.early, stage, openSession: () => openApplySession(this.#scene), onStep },
     });
+    const exclusively = pump.exclusively.bind(pump);
+    const applied: Parts['applied'] = (position, signal) =>
+      untilApplied({ connector, stream, progress, clock }, position, signal);
     const copier = new Copier({
       means: this.#means,
       lease,
       connector,
-      exclusively: pump.exclusively.bind(pump),
+      exclusively,
       sinks: this.#sinks,
       progress,
-      applied: (position, signal) => untilApplied({ connector, stream, progress, clock }, position, signal),
+      applied,
       clock,
       log: options.log,
       parallel: limits.parallelCopies,
@@ -173,15 +160,8 @@ class FeedRun {
       isOverlayMade: () => failures.isTroubled,
       onStep,
     });
-    return {
-      applier,
-      stream,
-      progress,
-      pump,
-      copier,
-      order: { ...order, cancel: (table) => copier.cancel(table) },
-      isNew: start.isNew,
-    };
+    const tools: Tools = { types, sinks: this.#sinks, exclusively, cancel: (table) => copier.cancel(table) };
+    return { applier, stream, progress, pump, copier, tools, applied, isNew: start.isNew };
   }
 
   async #stream(parts: Parts, remaining: Remaining, signal: AbortSignal): Promise<void> {
@@ -238,7 +218,7 @@ class FeedRun {
     }
   }
 
-  #verifier({ stream, progress, pump }: Parts): Verifier {
+  #verifier({ tools, applied }: Parts): Verifier {
     const { options, connector, lease, leader, control } = this.#scene;
     const { clock, sourceUrl, log, limits } = options;
     return new Verifier({
@@ -250,8 +230,8 @@ class FeedRun {
       sourceUrl,
       log,
       background: limits.verify,
-      exclusively: pump.exclusively.bind(pump),
-      applied: (position, signal) => untilApplied({ connector, stream, progress, clock }, position, signal),
+      exclusively: tools.exclusively,
+      applied,
     });
   }
 

@@ -9,15 +9,13 @@ import { restUnless } from '../../core/waiting/notifier.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { Backoff } from '../backoff.ts';
 import type { Copier, FailedCopy } from '../copy/copy.ts';
-import type { Pump } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { isDiskFull, say } from '../say.ts';
-import type { Exclusively } from '../table/discard.ts';
 import { dropOrphans, sayKept } from '../table/orphans.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { type Start } from './feed-start.ts';
 import { buildIndex } from './index-build.ts';
-import { bringToOrder, type ReconcilerOptions, type Remaining } from './reconciler.ts';
+import { bringToOrder, type Remaining, type Tools } from './reconciler.ts';
 import { untilPutRight } from './standing.ts';
 
 /** Trying such a table again means streaming its changes, one of which may stop the whole feed: not often. */
@@ -26,27 +24,25 @@ const INDEX_REST_MS = 2_000;
 /** Each try reads the whole table. */
 const LONGEST_INDEX_REST_MS = 3_600_000;
 
-/** How the tables can be changed at this moment of a run. */
-export interface Look {
-  readonly order: ReconcilerOptions;
-  readonly exclusively: Exclusively;
-  readonly underWay: ReadonlySet<string>;
-}
-
 /** Brings the feed's tables to order as far as that needs no stream; returns what remains to be done with one. */
-export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSignal): Promise<Remaining> {
+export async function lookAtTables(
+  scene: FeedScene,
+  tools: Tools,
+  underWay: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Remaining> {
   const { failures, wanted } = scene;
   scene.inOrder = false;
   failures.looked();
   const situation = {
     wanted: wanted(),
-    underWay: new Set([...look.underWay, ...failures.interrupted()]),
+    underWay: new Set([...underWay, ...failures.interrupted()]),
     broken: failures.broken(),
     resting: failures.resting(),
   };
-  const remaining = await bringToOrder(look.order, situation, look.exclusively, signal);
+  const remaining = await bringToOrder(scene, tools, situation, signal);
   failures.discarded();
-  await clearAway(scene, look);
+  await clearAway(scene, tools);
   await tellKept(scene, remaining.kept);
   scene.inOrder = remaining.isWhole;
   if (!remaining.isWhole) scene.reconsider.notify();
@@ -54,7 +50,7 @@ export async function lookAtTables(scene: FeedScene, look: Look, signal: AbortSi
 }
 
 /** Drops tables that are of no use any more. One that cannot be dropped is logged once. */
-async function clearAway(scene: FeedScene, { exclusively }: Look): Promise<void> {
+async function clearAway(scene: FeedScene, { exclusively }: Tools): Promise<void> {
   const { options, lease, control, toldKept } = scene;
   for (const kept of await dropOrphans({ client: control, exclusively }, lease.target)) {
     const { relation, reason, isPassing } = kept;
@@ -88,9 +84,8 @@ export function isCopying({ copies, resumes, merges }: Remaining): boolean {
 /** Keeps a streaming feed's tables as they are wanted: copies, indexes, drops. */
 export class FeedTables {
   readonly #scene: FeedScene;
-  readonly #pump: Pump;
   readonly #copier: Copier;
-  readonly #order: ReconcilerOptions;
+  readonly #tools: Tools;
   readonly #isEarly: boolean;
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
@@ -106,22 +101,19 @@ export class FeedTables {
   constructor(
     scene: FeedScene,
     {
-      pump,
       copier,
-      order,
+      tools,
       stream,
       isNew,
     }: {
-      readonly pump: Pump;
       readonly copier: Copier;
-      readonly order: ReconcilerOptions;
+      readonly tools: Tools;
       readonly stream: Pick<ChangeStream, 'isEarly'>;
     } & Pick<Start, 'isNew'>,
   ) {
     this.#scene = scene;
-    this.#pump = pump;
     this.#copier = copier;
-    this.#order = order;
+    this.#tools = tools;
     this.#isEarly = stream.isEarly;
     this.#isSettled = isNew;
   }
@@ -139,9 +131,7 @@ export class FeedTables {
       await this.#reason(stop);
       if (this.#failure !== null) throw this.#failure.error;
       if (stop.aborted) break;
-      const exclusively = this.#pump.exclusively.bind(this.#pump);
-      const look = { order: this.#order, exclusively, underWay: this.#copier.underWay() };
-      remaining = await lookAtTables(this.#scene, look, stop);
+      remaining = await lookAtTables(this.#scene, this.#tools, this.#copier.underWay(), stop);
     }
     await Promise.all(this.#running);
   }

@@ -1,47 +1,29 @@
-import type { Connector, SlotHealth } from '../../../connectors/connector.ts';
-import { ConnectorError } from '../../../connectors/connector.ts';
+import { ConnectorError, type SlotHealth } from '../../../connectors/connector.ts';
 import { type FeedRequests, loadRequests } from '../../cache/feed/requests.ts';
-import { type FeedLease, renewLease } from '../../cache/feed/row.ts';
+import { renewLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { missingObjects } from '../../cache/schema/control-objects.ts';
 import { saveLingering } from '../../cache/table/lingering.ts';
 import { isDamaged } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
-import type { Clock } from '../../core/waiting/clock.ts';
-import { type FeedLimits, REFUSED_MS } from '../feed-options.ts';
+import { REFUSED_MS } from '../feed-options.ts';
 import { RetainedTooMuch, tooMuch } from '../slot/retained.ts';
-import type { SourceClock } from '../source-clock.ts';
-import type { Lingering } from '../table/linger.ts';
 import { untilFirstFailure } from '../together.ts';
 import { LeaseLost } from '../write/applier.ts';
-import type { Counters } from './feed-scene.ts';
+import type { FeedScene } from './feed-scene.ts';
+import { heldUpByTarget } from './held-up.ts';
 
-/** What happens beside the stream for as long as a feed is led, streaming or not. */
-export interface HousekeepingOptions {
-  readonly client: Queryable;
-  readonly lease: FeedLease;
-  readonly connector: Connector;
-  readonly clock: Clock;
-  readonly limits: Pick<FeedLimits, 'maxRetainedWalBytes' | 'addressPollMs'>;
-  /** Tables that are wanted no more and whose copies stay for a while: a successor must know how long. */
-  readonly lingering: () => readonly Lingering[];
-  readonly counters: () => Readonly<Counters>;
-  readonly onRequests: (requests: FeedRequests) => void;
-  readonly sourceClock: SourceClock;
-  /** What was proved on the source's clock counts no more. */
-  readonly onClockSetBack: () => void;
+/** What housekeeping asks of the leader, and tells it. */
+export interface Leading {
   /** What needs the slot at this moment, as one run or a pause. */
   readonly slotNeed: () => unknown;
+  readonly onRequests: (requests: FeedRequests) => void;
+  /** What was proved on the source's clock counts no more. */
+  readonly onClockSetBack: () => void;
   /** The slot holds back more than it may, or is gone. */
   readonly onSlotTrouble: (error: Error) => void;
-  /** Why the target keeps back what it has, as often as it is looked at; null while it does not. */
-  readonly onHeldUp: (reason: string | null) => Promise<void>;
   /** The target's address leads to another server than the one that was identified. */
   readonly onStrayed: (error: Error) => void;
-  /** Something of the cache is gone from the source. */
-  readonly onDamage: () => void;
-  /** Called every tick, for things that want to be done a few times a second. */
-  readonly onTick: () => Promise<void>;
 }
 
 const TICK_MS = 200;
@@ -54,70 +36,78 @@ interface Sample {
   retainedWalBytes: number | null;
 }
 
-/** Reads what is asked of the feed, renews the lease and samples the target until the signal aborts; throws when the lease is lost. */
-export async function keepHouse(options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
+/**
+ * What happens beside the stream for as long as a feed is led, streaming or not: reads what is asked of it, renews the lease and
+ * samples the target until the signal aborts; throws when the lease is lost.
+ */
+export async function keepHouse(scene: FeedScene, leading: Leading, signal: AbortSignal): Promise<void> {
   const sample: Sample = { targetPosition: null, retainedWalBytes: null };
   await untilFirstFailure(signal, [
-    (stop) => sampleTarget(options, sample, stop),
-    (stop) => watchAddress(options, stop),
-    (stop) => renewAndListen(options, sample, stop),
+    (stop) => sampleTarget(scene, sample, leading, stop),
+    (stop) => watchAddress(scene, leading, stop),
+    (stop) => renewAndListen(scene, sample, leading, stop),
   ]);
 }
 
 async function renewAndListen(
-  options: HousekeepingOptions,
-  sample: Sample,
+  scene: FeedScene,
+  sample: Readonly<Sample>,
+  leading: Leading,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, lease, clock, counters, lingering, onDamage, onTick } = options;
+  const { control, lease, counters, lingering, reconsider } = scene;
+  const { clock } = scene.options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
-    await hearRequests(options);
+    await hearRequests(scene, leading);
     if (clock.monotonicMs() - renewedMs >= SAMPLE_MS) {
       renewedMs = clock.monotonicMs();
-      if (!(await renewLease(client, lease, { ...sample, ...counters() }))) throw new LeaseLost();
-      await assertWhole(client);
-      await saveLingering(client, lease, lingering());
-      if (await isDamaged(client, lease.target)) onDamage();
+      if (!(await renewLease(control, lease, { ...sample, ...counters }))) throw new LeaseLost();
+      await assertWhole(control);
+      await saveLingering(control, lease, lingering());
+      if (await isDamaged(control, lease.target)) reconsider.notify();
     }
-    await onTick();
+    await scene.tick?.();
     await clock.delay(TICK_MS, signal);
   }
 }
 
-async function hearRequests(options: HousekeepingOptions): Promise<void> {
-  const { client, lease, clock, sourceClock, onClockSetBack, onRequests } = options;
+async function hearRequests({ options, control, lease }: FeedScene, leading: Leading): Promise<void> {
+  const { clock, sourceClock } = options;
   const askedMs = clock.monotonicMs();
-  const requests = await loadRequests(client, lease);
+  const requests = await loadRequests(control, lease);
   if (requests === null) throw new LeaseLost();
-  if (sourceClock.isBehind(requests.now, askedMs)) onClockSetBack();
-  onRequests(requests);
+  if (sourceClock.isBehind(requests.now, askedMs)) leading.onClockSetBack();
+  leading.onRequests(requests);
 }
 
 /** Whoever takes the lead next sets up what is missing. */
-async function assertWhole(client: Queryable): Promise<void> {
-  const missing = await missingObjects(client);
+async function assertWhole(control: Queryable): Promise<void> {
+  const missing = await missingObjects(control);
   if (missing.length > 0) throw new Error(`parts of schema nearjoin are gone: ${missing.join(', ')}`);
 }
 
 /** Apart from the rest: a target that does not answer must not keep the lease from being renewed. */
 async function sampleTarget(
-  options: HousekeepingOptions,
+  scene: FeedScene,
   sample: Sample,
+  leading: Leading,
   signal: AbortSignal,
 ): Promise<void> {
-  const { connector, clock, limits, slotNeed, onSlotTrouble, onHeldUp } = options;
+  const { connector } = scene;
+  const { clock, limits } = scene.options;
+  const tellHeldUp = heldUpByTarget(scene);
   while (!signal.aborted) {
     let isRefused = false;
     try {
-      const need = slotNeed();
+      const need = leading.slotNeed();
       const health = await connector.slotHealth();
       sample.targetPosition = await connector.position();
       sample.retainedWalBytes = retainedBy(health);
-      await onHeldUp(health.kind === 'usable' ? health.heldBack : null);
+      await tellHeldUp(health.kind === 'usable' ? health.heldBack : null);
       const trouble = troubleOf(health, limits.maxRetainedWalBytes);
       // Of the slot that a run has made since it says nothing.
-      if (trouble !== null && slotNeed() === need) onSlotTrouble(trouble);
+      if (trouble !== null && leading.slotNeed() === need) leading.onSlotTrouble(trouble);
       // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
       await connector.protect();
     } catch (error) {
@@ -147,9 +137,11 @@ function troubleOf(health: SlotHealth, maxRetainedWalBytes: number): Error | nul
 }
 
 async function watchAddress(
-  { connector, clock, limits, onStrayed }: HousekeepingOptions,
+  { connector, options }: FeedScene,
+  { onStrayed }: Leading,
   signal: AbortSignal,
 ): Promise<void> {
+  const { clock, limits } = options;
   while (!signal.aborted) {
     await clock.delay(limits.addressPollMs, signal);
     const error = signal.aborted ? null : await connector.strayed();

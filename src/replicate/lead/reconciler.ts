@@ -1,36 +1,25 @@
 import type { Connector, Published } from '../../../connectors/connector.ts';
-import type { FeedLease } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { saveShape } from '../../cache/table/serving.ts';
 import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { WantedTable } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
-import type { Log } from '../../core/log.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import type { Clock } from '../../core/waiting/clock.ts';
 import { renew } from '../copy/renew.ts';
-import type { StepHook } from '../steps.ts';
 import { type Discarded, discard, type Exclusively, replace, retire, saveRefused } from '../table/discard.ts';
-import type { HoldableNames } from '../table/holdable-names.ts';
 import { type FeedAction, type FeedPlan, reconcile, type Sized } from '../table/reconcile.ts';
 import type { SourceTypes } from '../table/source-types.ts';
 import { checkWanted, type Wanted } from '../table/wanted.ts';
 import type { Sinks } from '../write/sink.ts';
+import type { FeedScene } from './feed-scene.ts';
 
-/** What bringing a feed's tables to the wanted state needs. */
-export interface ReconcilerOptions {
-  readonly connector: Connector;
-  readonly lease: FeedLease;
+/** What a run changes its tables with. */
+export interface Tools {
   readonly types: SourceTypes;
-  readonly names: HoldableNames;
   readonly sinks: Sinks;
-  readonly clock: Clock;
-  readonly log: Pick<Log, 'info' | 'warn'>;
+  readonly exclusively: Exclusively;
   /** Stops a copy that is under way; what it leaves is dropped afterwards. */
   readonly cancel: (table: TableRef) => Promise<void>;
-  /** Called with whether all copies that readers use are known to be right: only then may freshness be proved. */
-  readonly onJudged: (areRight: boolean) => void;
-  readonly onStep?: StepHook | undefined;
 }
 
 /** What remains to be done with the stream running. */
@@ -55,28 +44,29 @@ export interface Situation {
 
 /**
  * Drops copies that are not wanted or not right, and has the target publish exactly the wanted tables; returns what remains
- * to be done.
+ * to be done. Notes in the scene whether all copies that readers use are known to be right.
  */
 export async function bringToOrder(
-  options: ReconcilerOptions,
+  scene: FeedScene,
+  tools: Tools,
   situation: Situation,
-  exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Remaining> {
-  const { connector, lease, types } = options;
+  const { connector, lease } = scene;
+  const { exclusively, types } = tools;
   const { known, wanted, stored } = await exclusively(async (client) => ({
     known: await types.look(client),
-    wanted: await holdable(options, client, situation.wanted),
+    wanted: await holdable(scene, client, situation.wanted),
     stored: await loadStoredTables(client, lease.target),
   }));
   const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
-  const first = await carryOut(options, plan, exclusively, signal);
+  const first = await carryOut(scene, tools, plan, signal);
   const { added, refused } = first;
   const isSettled =
     added.length + refused.length === 0 &&
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
   if (isSettled) return remainingOf(connector, plan, first);
-  options.onJudged(false);
+  scene.inOrder = false;
   // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
   // until an older generation was gone can be done now.
   const now = await exclusively((client) => loadStoredTables(client, lease.target));
@@ -87,16 +77,16 @@ export async function bringToOrder(
   );
   const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
   const again = reconcile(checked, now, { ...situation, underWay, resting, broken: new Map() });
-  const second = await carryOut(options, again, exclusively, signal);
+  const second = await carryOut(scene, tools, again, signal);
   // Partitions changed between the two looks.
   if (again.actions.some(({ kind }) => kind === 'renew'))
-    return bringToOrder(options, { ...situation, underWay, broken: new Map() }, exclusively, signal);
+    return bringToOrder(scene, tools, { ...situation, underWay, broken: new Map() }, signal);
   return remainingOf(connector, again, { ...second, isWhole: first.isWhole && second.isWhole });
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
 async function holdable(
-  { names, lease, log }: ReconcilerOptions,
+  { options, names, lease }: FeedScene,
   client: Queryable,
   wanted: Wanted,
 ): Promise<Wanted> {
@@ -105,7 +95,8 @@ async function holdable(
   for (const each of wanted.tables) {
     const { ref } = each.table;
     if (await names.areHeld(client, ref)) tables.push(each);
-    else if (names.isNews(ref)) log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
+    else if (names.isNews(ref))
+      options.log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
   }
   return { ...wanted, tables };
 }
@@ -118,29 +109,30 @@ function toEntry({ table, reason }: Published['refused'][number]): readonly [str
 
 /** Has the target publish what the plan says, drops what must go, notes what is new. */
 async function carryOut(
-  options: ReconcilerOptions,
+  scene: FeedScene,
+  tools: Tools,
   plan: FeedPlan,
-  exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Published & Pick<Remaining, 'isWhole'>> {
-  const isWhole = await note(options, plan, exclusively);
+  const isWhole = await note(scene, tools, plan);
   // Publishing may wait long for a lock, and only concerns tables that have no copy yet.
-  if (isWhole && areRight(plan)) options.onJudged(true);
-  const published = await publish(options, plan, exclusively, signal);
-  await hideRenewed(options, plan, exclusively, signal);
-  const { sinks, onStep } = options;
+  if (isWhole && areRight(plan)) scene.inOrder = true;
+  const published = await publish(scene, tools, plan, signal);
+  await hideRenewed(scene, tools, plan, signal);
+  const { onStep } = scene.options;
   for (const action of plan.actions) {
-    if (action.kind === 'retire') await retire(action.stored, { exclusively, sinks, onStep });
+    if (action.kind === 'retire') await retire(action.stored, { ...tools, onStep });
   }
   return { ...published, isWhole };
 }
 
 async function publish(
-  { connector, lease, sinks, clock, log, cancel }: ReconcilerOptions,
+  { connector, lease, options }: FeedScene,
+  { exclusively, sinks, cancel }: Tools,
   plan: FeedPlan,
-  exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<Published> {
+  const { clock, log } = options;
   const gone = discardedBy(plan);
   if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
@@ -162,11 +154,12 @@ async function publish(
 
 /** Hides copies of which some parts may be wrong, before freshness may be proved again. */
 async function hideRenewed(
-  { lease, sinks, clock, log, cancel }: ReconcilerOptions,
+  { options, lease }: FeedScene,
+  { exclusively, sinks, cancel }: Tools,
   { actions }: FeedPlan,
-  exclusively: Exclusively,
   signal: AbortSignal,
 ): Promise<void> {
+  const { clock, log } = options;
   for (const action of actions) {
     if (action.kind !== 'renew') continue;
     const { stored, reason } = action;
@@ -186,10 +179,11 @@ const NOT_CACHED = 'a table cannot be cached';
 
 /** Notes what is new; says whether all of it is still about what is there. */
 async function note(
-  { lease, log, cancel, onStep }: ReconcilerOptions,
+  { options, lease }: FeedScene,
+  { exclusively, cancel }: Tools,
   { actions }: FeedPlan,
-  exclusively: Exclusively,
 ): Promise<boolean> {
+  const { log, onStep } = options;
   let isWhole = true;
   for (const action of actions) {
     if (action.kind === 'refuse' && action.stored === null) {
