@@ -21,14 +21,9 @@ export interface Queryable {
   }>;
 }
 
-/** A client as `pg` gives it: `pg` declares its values as a mutable array although it never changes them. */
-interface PgLike {
-  query(statement: Statement, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
-}
-
 /** Runs one statement and returns its rows as the type the statement was written for. */
 export async function rowsOf<Row>(
-  client: PgLike | Queryable,
+  client: Queryable,
   statement: Statement,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
@@ -38,7 +33,7 @@ export async function rowsOf<Row>(
 
 /** Runs one statement that must give exactly one row. */
 export async function rowOf<Row>(
-  client: PgLike | Queryable,
+  client: Queryable,
   statement: Statement,
   values: readonly unknown[] = [],
 ): Promise<Row> {

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { StatusClient } from '../cache/status/status.ts';
+import type { Queryable } from '../cache/queryable.ts';
 import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
 import type { CatalogPort } from '../metadata/catalog-port.ts';
@@ -29,7 +29,7 @@ export interface OperatorParts {
   readonly authenticator: Authenticator;
   readonly settings: PublicSettings;
   readonly view: ReplicationView;
-  readonly statusClient: (source: SourceName) => StatusClient;
+  readonly statusClient: (source: SourceName) => Queryable;
   readonly metrics: Metrics;
   readonly metricsSecret: string | null;
   readonly health: () => Promise<Health>;

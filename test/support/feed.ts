@@ -3,6 +3,7 @@ import { kafkaConnector } from '../../connectors/kafka/connector.ts';
 import type { KafkaCluster, KafkaTimings } from '../../connectors/kafka/settings.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
+import type { Queryable } from '../../src/cache/queryable.ts';
 import type { CacheTable, FeedStatus } from '../../src/cache/status/cache-table.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import type { Table, WantedTable } from '../../src/catalog/catalog.ts';
@@ -177,7 +178,9 @@ export class FeedRig {
   }
 
   async status(): Promise<FeedStatus | undefined> {
-    return (await readCacheStatus({ query: (text) => this.source.query(prepared(text)) })).feeds.get('pg2');
+    const query: Queryable['query'] = (asked) =>
+      this.source.query(typeof asked === 'string' ? prepared(asked) : asked);
+    return (await readCacheStatus({ query })).feeds.get('pg2');
   }
 
   async tableStatus(name: string): Promise<CacheTable | undefined> {

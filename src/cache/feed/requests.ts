@@ -1,7 +1,6 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import { keptStatement, type Queryable, rowsOf } from '../queryable.ts';
-import type { StatusClient } from '../status/status.ts';
 import type { FeedLease } from './row.ts';
 
 /** What administrators have asked of a feed's leader. */
@@ -15,7 +14,7 @@ export interface FeedRequests {
 }
 
 /** Asks the feed's leader to stop reading; its slot stays. False when there is no such feed. */
-export function requestPause(client: StatusClient, target: SourceName): Promise<boolean> {
+export function requestPause(client: Queryable, target: SourceName): Promise<boolean> {
   return changed(client, 'update nearjoin.feed set paused = true where target = $1', [target]);
 }
 
@@ -25,7 +24,7 @@ const RESUMED = 'nearjoin_resume';
 export const LISTEN_RESUMED_SQL = `listen ${RESUMED}`;
 
 /** Asks the feed's leader to go on, and to try at once whatever rests after a failure. False when there is no such feed. */
-export function requestResume(client: StatusClient, target: SourceName): Promise<boolean> {
+export function requestResume(client: Queryable, target: SourceName): Promise<boolean> {
   const text = `with resumed as (update nearjoin.feed set paused = false where target = $1 returning target)
     select pg_notify('${RESUMED}', target) from resumed`;
   return changed(client, text, [target]);
@@ -41,7 +40,7 @@ export function readResumed(message: {
 
 /** Asks for a fresh copy of the named tables, or with no names of everything over a new slot. False when nothing matches. */
 export async function requestResync(
-  client: StatusClient,
+  client: Queryable,
   target: SourceName,
   tables?: readonly TableRef[],
 ): Promise<boolean> {
@@ -59,7 +58,7 @@ export async function requestResync(
   ]);
 }
 
-async function changed(client: StatusClient, text: string, values: unknown[]): Promise<boolean> {
+async function changed(client: Queryable, text: string, values: unknown[]): Promise<boolean> {
   const { rowCount } = await client.query(text, values);
   return (rowCount ?? 0) > 0;
 }

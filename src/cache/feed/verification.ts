@@ -1,6 +1,5 @@
 import type { SourceName, TableRef } from '../../core/names.ts';
 import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
-import type { StatusClient } from '../status/status.ts';
 import { told, toldSql } from '../told.ts';
 import type { FeedLease } from './row.ts';
 
@@ -49,7 +48,7 @@ const KEPT = 50;
 
 /** Asks the feed's leader for a comparison and returns it; null when there is no such feed, or none of the tables. */
 export async function requestVerification(
-  client: StatusClient,
+  client: Queryable,
   target: SourceName,
   asked: {
     readonly tables: readonly TableRef[] | null;
@@ -72,7 +71,7 @@ export async function requestVerification(
 
 /** The comparison of that number, or the newest; null when there is none. */
 export async function findVerification(
-  client: StatusClient,
+  client: Queryable,
   target: SourceName,
   id: string | null,
 ): Promise<Verification | null> {

@@ -2,8 +2,9 @@ import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
 import { endingWithLogIn } from '../../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
+import type { Queryable } from '../queryable.ts';
 import type { CacheStatus } from './cache-table.ts';
-import { readCacheStatus, type StatusClient } from './status.ts';
+import { readCacheStatus } from './status.ts';
 
 const CONNECT_TIMEOUT_MS = 3000;
 const STATEMENT_TIMEOUT_MS = 5000;
@@ -35,7 +36,7 @@ export class StatusPools {
   }
 
   /** A client for one source database; a changed URL gets a new pool. */
-  client(source: SourceName): StatusClient {
+  client(source: SourceName): Queryable {
     const url = this.#urls().get(source);
     if (url === undefined) throw new Error(`no connection URL for source "${source}"`);
     const known = this.#pools.get(source);

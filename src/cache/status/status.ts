@@ -2,13 +2,8 @@ import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
-import { rowOf } from '../queryable.ts';
+import { type Queryable, rowOf } from '../queryable.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
-
-/** A `pg` client or pool, as far as reading the status needs it. */
-export interface StatusClient {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>;
-}
 
 const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
@@ -97,13 +92,13 @@ const HAS_FEEDS = `
     where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds"`;
 
 /** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
-export async function readCacheStatus(client: StatusClient): Promise<CacheStatus> {
+export async function readCacheStatus(client: Queryable): Promise<CacheStatus> {
   const { now, hasFeeds } = await rowOf<{ now: string; hasFeeds: boolean }>(client, HAS_FEEDS);
   return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), owner: null, feeds: new Map() };
 }
 
 /** Null when the schema was dropped a moment ago. */
-async function readFeeds(client: StatusClient): Promise<CacheStatus | null> {
+async function readFeeds(client: Queryable): Promise<CacheStatus | null> {
   try {
     const { now, owner, feeds } = await rowOf<{ now: string; owner: string | null; feeds: FeedRow[] }>(
       client,

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { requestPause, requestResume, requestResync } from '../../cache/feed/requests.ts';
-import type { StatusClient } from '../../cache/status/status.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
@@ -15,7 +15,7 @@ import { textOf } from '../server/arriving-body.ts';
 export interface ReplicationRoutes {
   readonly authenticator: Authenticator;
   readonly view: ReplicationView;
-  readonly client: (source: SourceName) => StatusClient;
+  readonly client: (source: SourceName) => Queryable;
 }
 
 const ACTIONS = ['pause', 'resume', 'resync'] as const;
@@ -80,7 +80,7 @@ export async function holdersOf(
   return holders;
 }
 
-async function ask(client: StatusClient, action: Action, asked: FeedRequest): Promise<boolean> {
+async function ask(client: Queryable, action: Action, asked: FeedRequest): Promise<boolean> {
   try {
     switch (action) {
       case 'pause':

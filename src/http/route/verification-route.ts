@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { findVerification, requestVerification, type Verification } from '../../cache/feed/verification.ts';
-import type { StatusClient } from '../../cache/status/status.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { SourceName } from '../../core/names.ts';
 import { requireAdmin } from '../auth/caller.ts';
@@ -61,7 +61,7 @@ export function registerVerificationRoutes(app: FastifyInstance, routes: Replica
 async function each(
   routes: ReplicationRoutes,
   { params, query }: Pick<FastifyRequest<Asked>, 'params' | 'query'>,
-  ask: (client: StatusClient) => Promise<Verification | null>,
+  ask: (client: Queryable) => Promise<Verification | null>,
 ): Promise<readonly object[]> {
   const holders = await holdersOf(routes, { target: params.target, source: query.source });
   const found = await Promise.all(
