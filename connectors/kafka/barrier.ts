@@ -44,13 +44,8 @@ async function untilTopic(options: BarrierOptions, deadline: number, signal: Abo
   const { client, topic, admin } = options;
   return await askKafka(client, async (topics) => {
     for (let tries = 0; ; tries += 1) {
-      const count = (await topics.partitions()).get(topic);
-      if (count === 1) return (await topics.extent({ topic, partition: 0 })).high;
-      if (count !== undefined)
-        throw new ConnectorError(
-          'unfit',
-          `the topic ${topic} has ${count} partitions and must have one, to keep transactions in order: delete it and make it with one`,
-        );
+      const extent = await topics.transactions(topic);
+      if (extent !== null) return extent.high;
       if (tries === 0) await commitMessage(admin);
       if (performance.now() >= deadline || signal.aborted) throw missing(options);
       await systemClock.delay(LOOK_MS, signal);

@@ -156,9 +156,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
   }
 
   async #findEnd(after: Lsn, last: Commit | null): Promise<EndRecord> {
-    const extent = await askKafka(this.#client, async (topics) => {
-      return await this.#extent(topics, await topics.partitions());
-    });
+    const extent = await askKafka(this.#client, (topics) => this.#extent(topics));
     const cursor = await EndCursor.open(this.#client, this.#transactions, extent.low);
     try {
       return await findEnd(cursor, extent, { after, last });
@@ -168,21 +166,19 @@ class KafkaConnector extends TargetDatabase implements Connector {
   }
 
   /** Of the topic of transactions. */
-  async #extent(topics: TopicBook, there: ReadonlyMap<string, number>): Promise<Extent> {
-    const topic = this.#transactions;
-    const count = there.get(topic);
-    if (count === undefined) throw new ConnectorError('slot-lost', `the topic ${topic} is gone`);
-    if (count !== 1) throw unordered(topic);
-    return await topics.extent({ topic, partition: 0 });
+  async #extent(topics: TopicBook): Promise<Extent> {
+    const extent = await topics.transactions(this.#transactions);
+    if (extent === null) throw new ConnectorError('slot-lost', `the topic ${this.#transactions} is gone`);
+    return extent;
   }
 
   /** The tables' topics, from where all that comes after the start is in them. */
   async #topics(topics: TopicBook, start: EndRecord): Promise<readonly TableTopic[]> {
-    const there = await topics.partitions();
-    const { low, high } = await this.#extent(topics, there);
+    const { low, high } = await this.#extent(topics);
     // A place that was remembered may be gone by now.
     const next = start.offset + 1n;
     if (next < low || next > high) throw lost(start.event.end);
+    const there = await topics.partitions();
     const read = this.#tables.map(async (table): Promise<TableTopic> => {
       const collection = collectionOf(table);
       const topic = topicOf(this.#kafka.topicPrefix, collection);
@@ -206,9 +202,4 @@ class KafkaConnector extends TargetDatabase implements Connector {
       return must(known.get(collection), 'the layout of a followed table');
     };
   }
-}
-
-function unordered(topic: string): ConnectorError {
-  const what = `the topic ${topic} must have exactly one partition, to keep transactions in order`;
-  return new ConnectorError('unfit', `${what}: make it with one before the Debezium connector does`);
 }

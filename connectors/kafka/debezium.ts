@@ -22,9 +22,8 @@ type Fields = ReadonlyMap<string, FieldSchema | null>;
 /** Turns Debezium's events into changes; the only place that knows how a value that was not sent looks. */
 export class EventReader {
   readonly #placeholder: string;
-  readonly #fields = new WeakMap<Buffer, Fields>();
-  readonly #bindings = new WeakMap<TableLayout, Map<string, Binding>>();
-  readonly #bySchema = new WeakMap<TableLayout, WeakMap<Buffer, Binding>>();
+  /** Of each layout, by the schema that messages carry, or else by the names of their fields. */
+  readonly #bindings = new WeakMap<TableLayout, Map<Buffer | string, Binding>>();
 
   constructor(placeholder: string) {
     this.#placeholder = placeholder;
@@ -47,46 +46,33 @@ export class EventReader {
   }
 
   #binding(event: RowEvent, layout: TableLayout): Binding {
-    if (event.schema === null) return this.#bindingByNames(event, layout);
-    const bySchema = this.#bySchema.get(layout) ?? new WeakMap<Buffer, Binding>();
-    this.#bySchema.set(layout, bySchema);
-    let binding = bySchema.get(event.schema);
+    const { schema } = event;
+    const names = schema === null ? namesIn(event, layout) : [];
+    const key = schema ?? JSON.stringify(names);
+    const bindings = this.#bindings.get(layout) ?? new Map<Buffer | string, Binding>();
+    this.#bindings.set(layout, bindings);
+    let binding = bindings.get(key);
     if (binding === undefined) {
-      binding = bind(layout, this.#fieldsOf(event.schema), this.#placeholder);
-      bySchema.set(event.schema, binding);
+      const fields = schema === null ? new Map(names.map((name) => [name, null])) : fieldsOf(schema);
+      binding = bind(layout, fields, this.#placeholder);
+      bindings.set(key, binding);
     }
     return binding;
   }
+}
 
-  /** Messages without a schema name their fields in every row. */
-  #bindingByNames({ before, after }: RowEvent, layout: TableLayout): Binding {
-    const row = isObject(after) ? after : before;
-    const names = isObject(row) ? Object.keys(row) : layout.columns.map(({ name }) => name);
-    const byNames = this.#bindings.get(layout) ?? new Map<string, Binding>();
-    this.#bindings.set(layout, byNames);
-    const key = JSON.stringify(names);
-    let binding = byNames.get(key);
-    if (binding === undefined) {
-      binding = bind(layout, new Map(names.map((name) => [name, null])), this.#placeholder);
-      byNames.set(key, binding);
-    }
-    return binding;
-  }
-
-  #fieldsOf(schema: Buffer): Fields {
-    const known = this.#fields.get(schema);
-    if (known !== undefined) return known;
-    const fields = fieldsOf(parse(schema.toString('utf8')));
-    this.#fields.set(schema, fields);
-    return fields;
-  }
+/** Messages without a schema name their fields in every row. */
+function namesIn({ before, after }: RowEvent, layout: TableLayout): readonly string[] {
+  const row = isObject(after) ? after : before;
+  return isObject(row) ? Object.keys(row) : layout.columns.map(({ name }) => name);
 }
 
 /** A row's value is not what its type can be. */
 class Unreadable extends Error {}
 
-function fieldsOf(schema: JsonValue): Fields {
-  const after = listOf(member(schema, 'fields')).find((each) => textOf(member(each, 'field')) === 'after');
+function fieldsOf(schema: Buffer): Fields {
+  const fields = listOf(member(parse(schema.toString('utf8')), 'fields'));
+  const after = fields.find((each) => textOf(member(each, 'field')) === 'after');
   return new Map(
     listOf(member(after ?? null, 'fields')).map((each) => [
       textOf(member(each, 'field')) ?? '',

@@ -153,7 +153,6 @@ export class KafkaStream implements ChangeStream {
     if (table === undefined) this.#readEnds(records);
     else this.#readEvents(table, at, records);
     this.#tell();
-    this.#holdBack();
   }
 
   #readEnds(records: readonly KafkaRecord[]): void {

@@ -93,13 +93,17 @@ export class TopicBook {
     return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
   }
 
-  async extent({ topic, partition }: TopicPartition): Promise<Extent> {
-    const all = await this.#admin.fetchTopicOffsets(topic);
-    const found = must(
-      all.find((each) => each.partition === partition),
-      'the offsets of a partition',
-    );
-    return { low: BigInt(found.low), high: BigInt(found.high) };
+  /** Where the topic of transactions begins and ends; null when there is none. Several partitions would not keep their order. */
+  async transactions(topic: string): Promise<Extent | null> {
+    const count = (await this.partitions()).get(topic);
+    if (count === undefined) return null;
+    if (count !== 1) {
+      const what = `the topic ${topic} has ${count} partitions and must have exactly one, to keep transactions in order`;
+      throw new ConnectorError('unfit', `${what}: make it with one before the Debezium connector does`);
+    }
+    const [found] = await this.#admin.fetchTopicOffsets(topic);
+    const { low, high } = must(found, 'the offsets of a partition');
+    return { low: BigInt(low), high: BigInt(high) };
   }
 
   /** By partition, the first message written at or after the time; the end where there is none. */
