@@ -6,10 +6,10 @@ import { EndCursor, type EndRecord } from './progress.ts';
 import type { KafkaTarget } from './settings.ts';
 import { askKafka, type KafkaClient } from './topics.ts';
 
-/** What a barrier is sent through. */
+/** What a barrier goes through. */
 export interface BarrierOptions {
   readonly client: KafkaClient;
-  /** Of transactions. */
+  /** The topic of transactions. */
   readonly topic: string;
   readonly admin: AdminPool;
   readonly kafka: KafkaTarget;
@@ -18,9 +18,8 @@ export interface BarrierOptions {
 const LOOK_MS = 100;
 
 /**
- * Commits a transaction on the target and waits until its end comes out of the topic of transactions: everything before
- * it has come through by then, and everything after it comes after it. Throws a ConnectorError that says what to look
- * for when it does not come.
+ * Commits a transaction on the target and waits for its end in the topic of transactions: by then everything before it has
+ * come through Debezium, and what follows comes later. When it does not come, throws a ConnectorError that says where to look.
  */
 export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal): Promise<EndRecord> {
   const { client, topic } = options;
@@ -39,7 +38,7 @@ export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal)
   }
 }
 
-/** The first transaction of all makes the topic; says where it ends. */
+/** Where the topic ends. Debezium makes it with its first transaction, so where there is none yet, one is committed. */
 async function untilTopic(options: BarrierOptions, deadline: number, signal: AbortSignal): Promise<bigint> {
   const { client, topic, admin } = options;
   return await askKafka(client, async (topics) => {
@@ -53,7 +52,7 @@ async function untilTopic(options: BarrierOptions, deadline: number, signal: Abo
   });
 }
 
-/** The number of the transaction, as the log has it: without its epoch. */
+/** Commits a transaction; returns its number without the epoch, which is how Debezium tells it. */
 async function commitMessage(admin: AdminPool): Promise<string> {
   return await admin.transaction(async (query) => {
     await query(`set local synchronous_commit = local`);

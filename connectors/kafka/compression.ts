@@ -1,22 +1,22 @@
 import kafkajs from 'kafkajs';
 
-// It is CommonJS, and Node's loader does not see these two among its names.
+// It is CommonJS, and Node does not find these two among its exports by name.
 const { CompressionCodecs, CompressionTypes } = kafkajs;
 
-/** Lets kafkajs, which comes with gzip alone, read whatever brokers and producers compress with. */
+/** Teaches kafkajs, which comes with gzip alone, the other compressions that brokers and producers use. */
 export function readAllCompressions(): void {
   CompressionCodecs[CompressionTypes.Snappy] = () => ({ decompress: unpackSnappy });
   CompressionCodecs[CompressionTypes.LZ4] = () => ({ decompress: unpackLz4 });
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({ decompress: unpackZstd });
 }
 
-/** What Java's producers and the brokers begin with: `\x82SNAPPY\0` and two version numbers. */
+/** `\x82SNAPPY\0`: what Java puts first; two version numbers follow. */
 const MARK = Buffer.from('82534e4150505900', 'hex');
 const HEADER_BYTES = 16;
 
 /**
- * Java writes blocks, each behind its length, in a framing of snappy-java's own (its SnappyOutputStream); other producers
- * write one block and nothing else.
+ * Java's producers and the brokers write blocks, each behind its length, in a framing of their own (snappy-java's
+ * SnappyOutputStream). Other producers write a single block without any.
  */
 export async function unpackSnappy(packed: Buffer): Promise<Buffer> {
   const { uncompress } = await import('snappy');
@@ -37,13 +37,13 @@ function blocksOf(packed: Buffer): readonly Buffer[] {
   return blocks;
 }
 
-/** Of LZ4's frame format. */
+/** Unpacks LZ4's frame format. */
 export async function unpackLz4(packed: Buffer): Promise<Buffer> {
   const { decompressFrame } = await import('lz4-napi');
   return decompressFrame(packed);
 }
 
-/** Frames that do not say how long their content is, as Java writes them, are read as well. */
+/** Unpacks Zstandard frames, also those that do not say how long their content is: Java writes such. */
 export async function unpackZstd(packed: Buffer): Promise<Buffer> {
   const { decompress } = await import('fzstd');
   const { buffer, byteOffset, byteLength } = decompress(packed);

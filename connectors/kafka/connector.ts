@@ -21,11 +21,11 @@ import { DEFAULT_KAFKA_TIMINGS, type KafkaConnectorOptions, type KafkaTarget } f
 import { KafkaStream, type TableTopic } from './stream.ts';
 import { askKafka, type Extent, type KafkaClient, type TopicBook } from './topics.ts';
 
-/** Of the ends that came last the places are remembered, so that a stream opened again need not search. */
+/** The places of so many ends are remembered, so that a stream that is opened again finds its start without searching. */
 const REMEMBERED_ENDS = 10_000;
-/** Before it, transactions without changes come through Debezium in a way of their own. */
+/** Older servers also send transactions without changes, which Debezium tells in another way. */
 const OLDEST_VERSION = 150_000;
-/** Messages of later transactions are written later, give or take the clocks of brokers. */
+/** A later transaction has later messages, but for how far the clocks of brokers differ. */
 const CLOCKS_APART_MS = 60_000;
 
 /** A connector that follows a Postgres database through the topics of a Debezium connector; connects only when it is used. */
@@ -96,7 +96,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
     return Promise.resolve([]);
   }
 
-  /** Begins after a transaction of our own, which must come through Debezium. */
+  /** No slot is made: the feed begins after a transaction of ours that has come through Debezium. */
   async createSlot(signal?: AbortSignal): Promise<Lsn> {
     return await this.while(signal, async (until) => {
       // Left from when the target was followed by a slot of ours.
@@ -115,7 +115,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
     });
   }
 
-  /** What Debezium's slot holds back of the target's log is not ours to answer for; what it sent is kept by Kafka. */
+  /** Kafka keeps what Debezium has sent, so the slot is never too far on; and the log that it holds back is not held for us. */
   async slotHealth(): Promise<SlotHealth> {
     const health = await readSlotHealth(this.admin, this.slot);
     return health.kind === 'usable' ? { ...health, confirmed: ZERO_LSN, retainedWalBytes: 0 } : health;
@@ -172,10 +172,10 @@ class KafkaConnector extends TargetDatabase implements Connector {
     return extent;
   }
 
-  /** The tables' topics, from where all that comes after the start is in them. */
+  /** The tables' topics, from places that are surely before all changes after the start. */
   async #topics(topics: TopicBook, start: EndRecord): Promise<readonly TableTopic[]> {
     const { low, high } = await this.#extent(topics);
-    // A place that was remembered may be gone by now.
+    // Kafka may have deleted a place that was remembered.
     const next = start.offset + 1n;
     if (next < low || next > high) throw lost(start.event.end);
     const there = await topics.partitions();
@@ -190,7 +190,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
     return await Promise.all(read);
   }
 
-  /** As the target's catalog had it last; a table that is gone by now keeps its own. */
+  /** Each table's layout as the catalog had it last; a table that has gone since keeps its own. */
   #layoutBook(): (collection: string) => TableLayout {
     const known = new Map<string, TableLayout>();
     let from: ReadonlyMap<string, TableLayout> | null = null;

@@ -16,7 +16,7 @@ export interface KafkaRecord {
 
 /** What a reader tells its owner. */
 export interface ReaderEvents {
-  /** Records that follow those before without a gap; none where only markers were passed. */
+  /** The next records, without a gap; none where only markers of transactions were passed. */
   readonly records: (from: TopicPartition, records: readonly KafkaRecord[]) => void;
   readonly failed: (error: ConnectorError) => void;
 }
@@ -25,20 +25,20 @@ interface Place extends TopicPartition {
   /** The offset to be read next. */
   next: bigint;
   isHeld: boolean;
-  /** Answers in a row that were not to what was asked. */
+  /** How many answers in a row were to another offset than the one asked for. */
   strays: number;
 }
 
 const MAX_STRAYS = 20;
-/** Waits for messages no longer than this, so that a partition that was held goes on soon. */
+/** Brokers wait no longer for messages, so that a partition that was held goes on soon. */
 const FETCH_WAIT_MS = 100;
 const PARTITION_BYTES = 1 << 20;
 const FETCH_BYTES = 8 << 20;
 
 /**
- * Reads partitions from given offsets on; the client offers groups only, so each
- * reader is a group of one with a name of its own: it has all partitions, nothing is committed, and whatever the client
- * does by itself (another assignment, a reset to the end) is noticed, since every answer must be to the offset asked for.
+ * Reads partitions from given offsets on. kafkajs can read only as a member of a group, so each reader is a group of one with a
+ * name of its own: it gets all partitions, and commits nothing. Whatever kafkajs does by itself (another assignment, a reset to
+ * the end) is noticed, since every answer must be to the offset that was asked for.
  */
 export class TopicReader {
   readonly #client: KafkaClient;
@@ -67,7 +67,7 @@ export class TopicReader {
       maxWaitTimeInMs: FETCH_WAIT_MS,
       maxBytesPerPartition: PARTITION_BYTES,
       maxBytes: FETCH_BYTES,
-      // It would begin again by itself, from wherever it thinks: the owner does that.
+      // Else it would start again by itself, wherever it likes: that is for the owner to do.
       retry: { retries: 5, initialRetryTime: 100, restartOnFailure: () => Promise.resolve(false) },
     });
   }
@@ -132,7 +132,7 @@ export class TopicReader {
     this.#seek(place);
   }
 
-  /** Leaves the group, and nothing of it on the brokers. */
+  /** Leaves the group and deletes it from the brokers. */
   async close(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -152,7 +152,7 @@ export class TopicReader {
     }
   }
 
-  /** Before the first request of an assignment. */
+  /** Called before the first request after an assignment. */
   #seekAll(assignment: Readonly<Record<string, readonly number[]>>): void {
     const assigned = new Set(
       Object.entries(assignment).flatMap(([topic, partitions]) =>
@@ -189,7 +189,7 @@ export class TopicReader {
     this.#events.records(at, records);
   }
 
-  /** Markers of Kafka's own transactions: the client goes past them without a word to us. */
+  /** Only markers of Kafka's own transactions, which kafkajs passes over without calling `eachBatch`. */
   #passOver(batch: { topic: string; partition: number; batchSize: number; lastOffset: string }): void {
     const place = batch.batchSize === 0 ? this.#places.get(keyOf(batch)) : undefined;
     const after = BigInt(batch.lastOffset) + 1n;
@@ -198,7 +198,7 @@ export class TopicReader {
     this.#events.records(place, []);
   }
 
-  /** An answer to a question of before a seek; many in a row mean that the offset is gone and another was taken. */
+  /** An answer may be to what was asked before a seek. Many of them mean that the offset is gone and kafkajs took another. */
   #stray(place: Place): void {
     place.strays += 1;
     if (place.strays > MAX_STRAYS) this.#fail(new Error(`the offset to be read of ${place.topic} is gone`));
@@ -219,7 +219,7 @@ export class TopicReader {
   }
 }
 
-/** The offset that an answer is to; the client has it, and does not say so in its types. */
+/** The offset that was asked for; kafkajs' types do not show it. */
 function askedOffset(batch: EachBatchPayload['batch']): bigint | null {
   const asked: unknown = 'fetchedOffset' in batch ? batch.fetchedOffset : null;
   return typeof asked === 'string' ? BigInt(asked) : null;

@@ -10,7 +10,7 @@ interface BoundColumn extends ColumnLayout {
   readonly placeholder: string | null;
 }
 
-/** A table's layout as one schema of its messages tells its values. */
+/** How a table's values are read from messages of one schema. */
 interface Binding {
   readonly relation: Relation;
   readonly columns: readonly BoundColumn[];
@@ -19,7 +19,7 @@ interface Binding {
 
 type Fields = ReadonlyMap<string, FieldSchema | null>;
 
-/** Turns Debezium's events into changes; the only place that knows how a value that was not sent looks. */
+/** Turns Debezium's events into changes. Only here it is known what stands for a value that was not sent. */
 export class EventReader {
   readonly #placeholder: string;
   /** Of each layout, by the schema that messages carry, or else by the names of their fields. */
@@ -30,8 +30,8 @@ export class EventReader {
   }
 
   /**
-   * One change; `old` is the delete of the old key where the event is the insert of the new one. What cannot be read
-   * is told by the relation's fault.
+   * One change. `old` is the delete of the old key, where the event is the insert of a new one. An event that cannot be read
+   * becomes a truncate of a relation with a fault, so that the table is copied again.
    */
   change(event: RowEvent, layout: TableLayout, old: RowEvent | null): Change {
     const binding = this.#binding(event, layout);
@@ -67,7 +67,7 @@ function namesIn({ before, after }: RowEvent, layout: TableLayout): readonly str
   return isObject(row) ? Object.keys(row) : layout.columns.map(({ name }) => name);
 }
 
-/** A row's value is not what its type can be. */
+/** A value is not one that its type can have. */
 class Unreadable extends Error {}
 
 function fieldsOf(schema: Buffer): Fields {
@@ -108,7 +108,7 @@ function relationOf({ table, oid }: TableLayout, columns: readonly BoundColumn[]
     isKey,
   }));
   const [fault] = faults;
-  // Values that a full old row has are filled in here, so that nobody else has to.
+  // Also for a table whose identity is full: what its old row has is filled in below.
   const relation: Relation = { oid, table, replicaIdentity: 'd', columns: described };
   return fault === undefined ? relation : { ...relation, fault };
 }
@@ -122,7 +122,7 @@ function changeOf(event: RowEvent, binding: Binding, old: RowEvent | null): Chan
   return updateOf(event.after, old?.before ?? event.before, binding);
 }
 
-/** The old row is told only where the key is another. */
+/** The old row is kept only if the key changed. */
 function updateOf(now: JsonValue, then: JsonValue, binding: Binding): Change {
   const { relation, keys } = binding;
   const before = isObject(then) ? rowIn(then, binding, true) : null;

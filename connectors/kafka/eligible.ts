@@ -2,26 +2,26 @@ import { tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable } from '../connector.ts';
 import type { Captured, TableLayout } from './layout.ts';
 
-/** Which tables can be followed through Debezium, and how their rows look. */
+/** Which tables can be followed through Debezium, and the layouts of those that can. */
 export interface Eligible {
   readonly judged: readonly Publishable[];
   readonly layouts: ReadonlyMap<string, TableLayout>;
 }
 
-/** Names with these are not told apart in `schema.table`. */
+/** With these in a name, `schema.table` could be another table's. */
 const AMBIGUOUS = /[."]/;
 
-/** How Debezium counts a table's changes, and names its topic after the prefix. */
+/** Debezium's name for a table, by which it counts changes and names topics. */
 export function collectionOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${schema}.${name}`;
 }
 
-/** Debezium's name for a table's topic; what Kafka does not allow in one is replaced. */
+/** Debezium's name for a table's topic; it replaces characters that Kafka does not allow. */
 export function topicOf(prefix: string, collection: string): string {
   return `${prefix}.${collection}`.replace(/[^A-Za-z0-9._-]/g, '_');
 }
 
-/** Judges tables that could be followed by a slot once more: Debezium must publish them and tell their values without loss. */
+/** Of the tables that a slot could follow, those that Debezium publishes and whose values it tells without loss. */
 export function eligible(judged: readonly Publishable[], captured: Captured, publication: string): Eligible {
   if (!captured.exists)
     throw unfit(`the target has no publication ${publication}, which Debezium would read`);
@@ -65,7 +65,7 @@ function refusal(
   return { reason: `Debezium loses values of the type of its key column ${lost.name}`, fix: null };
 }
 
-/** Columns that are not sent, such as generated ones, are none of the layout. */
+/** Columns that are not sent, such as generated ones, are left out. */
 function layoutOf({ table, key, columns }: Yes, { oid, columns: found }: Found): TableLayout {
   const sent = new Set(columns);
   return {

@@ -11,20 +11,20 @@ export interface RowEvent {
   readonly xid: string;
   /** The end of the commit before the event's own; null for the first one after Debezium began anew. */
   readonly previous: Lsn | null;
-  /** From 1, over all changes of the table in the transaction, whatever partitions they are in. */
+  /** Its number among all changes of the table in the transaction, from 1, whatever partitions they are in. */
   readonly order: number;
   readonly at: Lsn;
   readonly before: JsonValue;
   readonly after: JsonValue;
   readonly schema: Buffer | null;
-  /** It is half of a change of the key: the delete of the old one, or the insert of the new one. */
+  /** Debezium makes two events of a change of the key: the delete of the old one and the insert of the new one. */
   readonly rekey: 'old' | 'new' | null;
 }
 
 /** What a message of a table's topic says. */
 export type TableEvent =
   | RowEvent
-  /** A row as Debezium read it, not a change; `isInitial` unless somebody asked for it while Debezium streamed. */
+  /** A row that Debezium read from the table, not a change; `isInitial` unless somebody asked for it while Debezium streamed. */
   | { readonly kind: 'read'; readonly at: Lsn; readonly isInitial: boolean };
 
 /** The end of a transaction. */
@@ -44,7 +44,7 @@ const NEW_KEY_HEADER = '__debezium.newkey';
 const END_ID = /^(\d+):(\d+)$/;
 const DIGITS = /^\d+$/;
 
-/** Reads a message of a table's topic; throws a ConnectorError that says what to set when Debezium does not tell enough. */
+/** Reads a message of a table's topic. Throws a ConnectorError that says what to set where Debezium does not tell enough. */
 export function tableEvent({ schema, payload }: Message, headers: readonly string[]): TableEvent {
   const source = member(payload, 'source');
   const op = textOf(member(payload, 'op'));
@@ -110,7 +110,7 @@ function rekeyOf(op: RowEvent['op'], headers: readonly string[]): RowEvent['reke
   return op === 'c' && headers.includes(OLD_KEY_HEADER) ? 'new' : null;
 }
 
-/** The first of two positions in a text: where the commit before this transaction ended. */
+/** `source.sequence` holds two positions: the first is where the commit before this transaction ended. */
 function previousOf(source: JsonObject): Lsn | null {
   const text = textOf(member(source, 'sequence'));
   if (text === null) throw unfit('events do not say which commit came before them (source.sequence)');
@@ -123,7 +123,7 @@ function snapshotOf(source: JsonObject): string {
   return textOf(member(source, 'snapshot')) ?? 'true';
 }
 
-/** Positions are signed 64-bit numbers there. */
+/** Debezium writes positions as signed 64-bit numbers. */
 function lsnOf(value: JsonValue): Lsn {
   const text = textOf(value);
   if (text === null || !/^-?\d+$/.test(text)) throw unfit('an event does not say where it was (source.lsn)');

@@ -19,12 +19,12 @@ export interface JsonObject {
 
 /** A message of Connect's JSON converter. */
 export interface Message {
-  /** The very bytes of the schema: the same for all messages until the table changes; null without one. */
+  /** Its bytes: the same Buffer for all messages until the table changes; null where messages carry none. */
   readonly schema: Buffer | null;
   readonly payload: JsonValue;
 }
 
-/** Takes messages of one topic apart; remembers the last schema, which is most of every message. */
+/** Splits messages of one topic into schema and payload. The schema is most of a message and mostly the same, so it is read once. */
 export class MessageReader {
   #head = Buffer.alloc(0);
   #schema: Buffer | null = null;
@@ -46,19 +46,19 @@ export class MessageReader {
   }
 }
 
-/** Where the schema's text ends; null when the message has none. */
+/** Where the schema ends; null when the message has none. */
 function endOfSchema(text: string): number | null {
   if (!text.startsWith(SCHEMA_START)) return null;
   const end = endOfValue(text, SCHEMA_START.length);
   return text.startsWith(PAYLOAD_START, end) ? end : null;
 }
 
-/** The value with every number as the string of its digits: a double would change some. */
+/** Parses JSON with every number as the string of its digits, since a double cannot hold all of them. */
 export function parse(text: string): JsonValue {
   try {
     return JSON.parse(quoteNumbers(text)) as JsonValue;
   } catch {
-    // The error of JSON.parse quotes the text, which holds values of rows.
+    // The error of JSON.parse quotes the text, and that holds values of rows.
     throw new ConnectorError(
       'unfit',
       'a message of Kafka is not JSON: set value.converter and key.converter of the Debezium connector to org.apache.kafka.connect.json.JsonConverter',

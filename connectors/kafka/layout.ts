@@ -11,14 +11,14 @@ export interface ColumnLayout {
   readonly isKey: boolean;
 }
 
-/** What is known of a table's rows from the target's catalog. */
+/** A table's columns, as the target's catalog has them. */
 export interface TableLayout {
   readonly table: TableRef;
   readonly oid: number;
   readonly columns: readonly ColumnLayout[];
 }
 
-/** One column as the catalog has it; domains are told as what they are made of. */
+/** One column in the catalog; of a domain `base` is the type that it is over. */
 interface ColumnRow {
   readonly name: string;
   readonly type_oid: number;
@@ -47,7 +47,7 @@ export interface Captured {
   }[];
 }
 
-/** Reads what Debezium publishes, and the columns of the tables, in their order. */
+/** Reads what Debezium publishes, and each table's columns. */
 export async function readCaptured(
   query: Query,
   publication: string,
@@ -78,7 +78,7 @@ export async function readCaptured(
   };
 }
 
-/** Filters and lists of columns leave changes out; for all tables and all of a schema there are none. */
+/** A table with a row filter or a column list counts as not published. Publications of all tables, or of a schema, have neither. */
 const LAYOUTS = `
   with recursive wanted as (
     select w.n, c.oid, c.relkind

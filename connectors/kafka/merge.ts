@@ -3,13 +3,13 @@ import type { Change, StreamItem } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import type { RowEvent, TransactionEnd } from './envelope.ts';
 
-/** A message's event, and about how much memory it takes. */
+/** What a message says, and about how much memory it takes. */
 export interface Held<T> {
   readonly event: T;
   readonly bytes: number;
 }
 
-/** Messages of one partition of a table's topic that belong to no finished transaction yet. */
+/** Events of one partition of a table's topic that wait for their transaction's turn. */
 export class Partition {
   readonly #held: Held<RowEvent>[] = [];
   #first = 0;
@@ -27,7 +27,7 @@ export class Partition {
   shift(): void {
     this.bytes -= this.#held[this.#first]?.bytes ?? 0;
     this.#first += 1;
-    // Shifting an array of thousands one by one would move all of them each time.
+    // Array.shift would move all that follow, each time.
     if (this.#first > 1_000 || this.#first === this.#held.length) {
       this.#held.splice(0, this.#first);
       this.#first = 0;
@@ -42,7 +42,7 @@ interface Part {
   readonly partitions: readonly Partition[];
 }
 
-/** One transaction that is being put together. */
+/** Puts one transaction together. */
 export class Merge {
   readonly end: TransactionEnd;
   /** Where the commit before it ended. */
@@ -51,9 +51,9 @@ export class Merge {
   readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
   #part = 0;
   #taken = 0;
-  /** Where the last change that was taken of the part lies. */
+  /** The position of the change that was taken last. */
   #at: Lsn = ZERO_LSN;
-  /** The delete of an old key, whose new one comes next. */
+  /** The delete of an old key; the insert of the new one comes next. */
   #old: RowEvent | null = null;
 
   constructor(
@@ -66,7 +66,7 @@ export class Merge {
     this.#tell = tell;
   }
 
-  /** Appends the changes there are, table by table; true when there are no more to come. */
+  /** Appends the changes that are there, table by table; true when the transaction is complete. */
   take(items: StreamItem[], limit: number): boolean {
     for (let part = this.#parts[this.#part]; part !== undefined; part = this.#parts[this.#part]) {
       while (this.#taken < part.count) {
@@ -84,7 +84,7 @@ export class Merge {
     return true;
   }
 
-  /** The change that comes next in its table; null when it was not read yet. */
+  /** The table's next change; null when it has not been read yet. */
   #nextOf(part: Part): RowEvent | null {
     const { name, partitions } = part;
     let isUnread = partitions.length === 0;
@@ -114,7 +114,7 @@ export class Merge {
     );
   }
 
-  /** What was sent a second time. */
+  /** Drops what Debezium sent a second time. */
   #dropOld(partition: Partition, part: Part): void {
     for (let { head } = partition; head !== undefined; head = partition.head) {
       const isOld = (head.previous ?? this.#previous) < this.#previous;
@@ -144,8 +144,8 @@ export class Merge {
   }
 
   /**
-   * A changed key is two events at one place of the log, and the rows of a COPY share places too. Debezium that is stopped
-   * when it has noted one of them goes on behind all: the others may never come, and what follows has other numbers.
+   * The two events of a changed key have the same position in the log, and so have rows of a COPY. If Debezium is stopped after
+   * it has noted one of them, it goes on behind all of them: the others may never come, and what follows is numbered anew.
    */
   #renumbered({ name }: Part): ConnectorError {
     const at = formatLsn(this.end.end);
@@ -154,7 +154,7 @@ export class Merge {
   }
 }
 
-/** Where two have the same number, the one before in the log was numbered first. */
+/** Of two with the same number, the earlier one in the log was numbered first. */
 function earlier(one: Partition | null, other: Partition): Partition {
   return one?.head === undefined || (other.head !== undefined && other.head.at < one.head.at) ? other : one;
 }

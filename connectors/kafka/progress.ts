@@ -6,7 +6,7 @@ import { type TransactionEnd, transactionEnd } from './envelope.ts';
 import { MessageReader } from './json.ts';
 import type { Extent, KafkaClient, TopicPartition } from './topics.ts';
 
-/** A transaction's end with its place in the topic of transactions. */
+/** A transaction's end, and where it is in the topic of transactions. */
 export interface EndRecord {
   readonly offset: bigint;
   readonly timestamp: number;
@@ -26,10 +26,10 @@ export class EndParser {
   }
 }
 
-/** Where ends are read from one after the other. */
+/** Where ends are read one after the other. */
 export type Ends = Pick<EndCursor, 'next' | 'seek'>;
 
-/** So few messages are read one after the other rather than halved again. */
+/** A range of so few messages is read through, rather than halved again. */
 const SCANNED = 256n;
 
 /** What a cursor reads with. */
@@ -66,12 +66,12 @@ export class EndCursor {
     return cursor;
   }
 
-  /** The next end before the offset; null only when the topic was read up to there. Brokers that are silent fail it. */
+  /** The next end before the offset; null only when the topic was read up to there. Throws when the brokers stay silent. */
   async next(before: bigint): Promise<EndRecord | null> {
     for (;;) {
       const end = this.#taken();
       if (end !== null) return end.offset < before ? end : null;
-      // The last offsets may be none of a message.
+      // The last offsets may belong to markers, not to messages.
       if (this.#reader.next(this.#at) >= before) return null;
       if (!(await this.#more(this.#patienceMs))) throw silent(this.#at, this.#patienceMs);
     }
@@ -120,15 +120,15 @@ export class EndCursor {
   }
 }
 
-/** That nothing comes says nothing about what is there: brokers that were just started answer late. */
+/** Silence does not show that there is nothing: brokers that have just started answer late. */
 function silent({ topic }: TopicPartition, ms: number): ConnectorError {
   const what = `nothing came of the topic ${topic} for ${Math.round(ms / 1000)} seconds`;
   return new ConnectorError('retry', what);
 }
 
 /**
- * Finds the end of the commit that the cache has come to. Positions rise from end to end but where Debezium sent some
- * again, so halving leads to a place where they pass the wanted one; in the history that the cache has, it is there.
+ * Finds the end of the last commit that the cache holds. Positions rise from end to end, except where Debezium sent some again,
+ * so halving leads to where they pass the wanted one. If the target's history is the cache's, its end is there.
  */
 export async function findEnd(
   cursor: Ends,
@@ -161,7 +161,7 @@ function isSame(event: TransactionEnd, last: Commit | null): boolean {
   return last === null || last.end !== event.end || last.time === event.time;
 }
 
-/** Kafka does not hold the place where the cache is. */
+/** Kafka no longer holds the place up to which the cache is filled. */
 export function lost(after: Lsn): ConnectorError {
   const what = `the topic of transactions does not hold the commit that ended at ${formatLsn(after)}`;
   return new ConnectorError('slot-lost', what);

@@ -1,7 +1,7 @@
 import type { Log } from '../../src/core/log.ts';
 import type { Timings } from '../postgres/settings.ts';
 
-/** What an existing Debezium connector was told, as far as its topics cannot be understood without. */
+/** Settings of an existing Debezium connector without which its topics cannot be understood. */
 export interface KafkaTarget {
   /** `topic.prefix`: what all its topics begin with. */
   readonly topicPrefix: string;
@@ -13,7 +13,7 @@ export interface KafkaTarget {
   readonly placeholder: string;
 }
 
-/** How a reader says who it is. */
+/** How a reader logs in to the brokers. */
 export interface KafkaLogin {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
   readonly username: string;
@@ -22,9 +22,9 @@ export interface KafkaLogin {
 
 /** How brokers are reached over TLS. */
 export interface KafkaTls {
-  /** Certificates (PEM) that are trusted; null for those that Node trusts. */
+  /** Trusted certificates in PEM; null for those that Node trusts. */
   readonly ca: string | null;
-  /** What the brokers know the reader by, in PEM; null for a reader that shows none. */
+  /** The reader's own certificate and key in PEM; null where it shows none. */
   readonly identity: { readonly cert: string; readonly key: string } | null;
 }
 
@@ -42,11 +42,11 @@ export interface KafkaCluster {
 export interface KafkaTimings {
   /** For a connection, and for an answer. */
   readonly requestMs: number;
-  /** A reader that has not asked the brokers for so long is dead. */
+  /** A reader that has not asked the brokers for anything for so long is taken for dead. */
   readonly silenceMs: number;
   /** For a transaction of ours to come through Debezium. */
   readonly barrierMs: number;
-  /** A transaction of ours that has not come by then is followed by another. */
+  /** When a transaction of ours has not come through after so long, another is made. */
   readonly askAgainMs: number;
 }
 
@@ -61,7 +61,7 @@ export const DEFAULT_KAFKA_TIMINGS: KafkaTimings = {
 /** Where a target and its topics are. */
 export interface KafkaConnectorOptions {
   readonly url: string;
-  /** Of what a slot of ours would be called: also the beginning of our consumer groups' names. */
+  /** What a slot of ours would be called; our consumer groups' names begin with it. */
   readonly name: string;
   readonly cluster: KafkaCluster;
   readonly kafka: KafkaTarget;

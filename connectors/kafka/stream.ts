@@ -11,14 +11,14 @@ import { EndParser, type EndRecord } from './progress.ts';
 import type { KafkaClient, TopicPartition } from './topics.ts';
 import { Assembler } from './transactions.ts';
 
-/** Reading stops when so many bytes wait for the reader, and goes on when it has taken them. */
+/** No more is read while so many bytes wait for the reader. */
 const QUEUE_BYTES = 1 << 20;
-/** A partition is held back while so many bytes of it wait for its transaction's turn. */
+/** A partition is held back while so many bytes of it wait for their transactions' turns. */
 const WAITING_BYTES = 1 << 20;
 
 const TICK_MS = 500;
 
-/** A table's topic, as it is when the stream begins. */
+/** A table's topic when the stream begins. */
 export interface TableTopic {
   readonly collection: string;
   readonly topic: string;
@@ -29,18 +29,19 @@ export interface TableTopic {
 /** What a stream needs. */
 export interface KafkaStreamOptions {
   readonly client: KafkaClient;
-  /** The topic of transactions, and the end after which everything is wanted. */
+  /** The topic of transactions. */
   readonly transactions: string;
+  /** The end after which everything is wanted. */
   readonly start: EndRecord;
   readonly tables: readonly TableTopic[];
   readonly placeholder: string;
   readonly layoutOf: (collection: string) => TableLayout;
-  /** Commits a tiny transaction on the target: its end proves that all before it came through. */
+  /** Commits a tiny transaction on the target, whose end proves that all before it came through. */
   readonly forceFlush: () => Promise<void>;
   readonly onEnd: (end: EndRecord) => void;
 }
 
-/** One running stream: puts transactions together as their messages come, and gives up at the first failure. */
+/** One running stream: puts transactions together as their messages come, and ends at the first failure. */
 export class KafkaStream implements ChangeStream {
   readonly items: ItemQueue;
   readonly isEarly = false;
@@ -92,12 +93,12 @@ export class KafkaStream implements ChangeStream {
     return this.#options.tables.some((table) => table.collection === collection);
   }
 
-  /** Kafka keeps its messages whether they were applied or not. */
+  /** Nothing is told: Kafka keeps messages whether they were applied or not. */
   acknowledge(_upTo: Lsn): void {
     return undefined;
   }
 
-  /** What the target commits comes by itself; only a transaction of ours that got lost on its way is made again. */
+  /** Commits come by themselves. Only when none has come for a while is one made, in case ours got lost on its way. */
   requestProgress(): void {
     const now = performance.now();
     if (now - this.#askedMs < this.#options.client.timings.askAgainMs) return;
@@ -107,7 +108,7 @@ export class KafkaStream implements ChangeStream {
     });
   }
 
-  /** Messages come in batches as they are. */
+  /** Nothing to do: messages come in batches anyhow. */
   gather(_isWriting: boolean): void {
     return undefined;
   }
@@ -119,7 +120,7 @@ export class KafkaStream implements ChangeStream {
     this.#release();
   }
 
-  /** The reader or its owner has had enough. */
+  /** The reader or its owner wants no more. */
   close(): void {
     this.items.end();
     this.#release();
@@ -134,7 +135,7 @@ export class KafkaStream implements ChangeStream {
     void this.#reader.close();
   }
 
-  /** A reader that waits hears from time to time how far it is, so that it looks up. */
+  /** A reader that waits is told from time to time how far the stream is, so that it can see to other things. */
   #tick(): void {
     if (this.items.isWaitedFor) this.items.put([{ kind: 'progress', position: this.#assembler.done }], 0);
   }
@@ -164,7 +165,7 @@ export class KafkaStream implements ChangeStream {
     }
   }
 
-  /** The first change of a table makes its topic. */
+  /** Debezium makes a table's topic with its first change: then the topics must be opened again. */
   #assertTopics({ event }: EndRecord): void {
     const made = this.#options.tables.find(
       ({ collection, from }) => from.size === 0 && (event.counts.get(collection) ?? 0) > 0,
@@ -182,7 +183,7 @@ export class KafkaStream implements ChangeStream {
     }
   }
 
-  /** Hands on what is whole, as far as the reader takes it. */
+  /** Hands on what can be told, as far as the reader takes it. */
   #tell(): void {
     this.#guarded(() => {
       while (this.items.bytes < QUEUE_BYTES) {
@@ -194,7 +195,7 @@ export class KafkaStream implements ChangeStream {
     this.#holdBack();
   }
 
-  /** What waits for other partitions, or for the reader, is not added to. */
+  /** Partitions of which much waits, for others or for the reader, are not read on. */
   #holdBack(): void {
     if (this.#isOver) return;
     const isFull = this.items.bytes >= QUEUE_BYTES;

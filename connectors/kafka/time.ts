@@ -1,7 +1,7 @@
 const DAY_US = 86_400_000_000n;
 const SECOND_US = 1_000_000n;
 
-/** What the Postgres driver makes of infinity, in milliseconds and in microseconds; no timestamp of Postgres is before the second. */
+/** What Debezium's driver makes of infinity, in milliseconds and microseconds. Postgres has no timestamps that far away. */
 const INFINITE: ReadonlyMap<string, string> = new Map([
   ['9223372036825200000', 'infinity'],
   ['-9223372036832400000', '-infinity'],
@@ -9,13 +9,13 @@ const INFINITE: ReadonlyMap<string, string> = new Map([
   ['-9223372036832400', '-infinity'],
 ]);
 
-/** Infinity as days since 1970: counted from 2000 it is the largest number there is, and runs over. */
+/** Infinity as days since 1970: in Postgres it is the largest number of days since 2000, so the sum overflows. */
 const INFINITE_DAYS: ReadonlyMap<string, string> = new Map([
   ['-2147472692', 'infinity'],
   ['-2147472691', '-infinity'],
 ]);
 
-/** Before it Postgres has no dates. */
+/** Postgres has no dates before this one. */
 const FIRST_DAY = -2_440_588;
 
 const INTEGER = /^-?\d+$/;
@@ -72,12 +72,12 @@ function timeText(micros: bigint): string {
   return trimmed(`${clock}.${String(micros % SECOND_US).padStart(6, '0')}`);
 }
 
-/** Without zeros at the end of the fraction, and without a fraction of zeros. */
+/** Without zeros at the end of its fraction, or the whole fraction if it is zero. */
 function trimmed(time: string): string {
   return time.includes('.') ? time.replace(/\.?0+$/, '') : time;
 }
 
-/** The day of the Gregorian calendar, counted on to before it was made, as Postgres does. */
+/** The day in the Gregorian calendar, also before there was one, as Postgres does. */
 function dateText(daysSince1970: number): { readonly text: string; readonly isBeforeChrist: boolean } {
   // Years that begin in March put the leap day at their end; 400 of them are 146,097 days.
   const days = daysSince1970 + 719_468;

@@ -27,7 +27,7 @@ export interface KafkaClient {
   readonly log: Pick<Log, 'info' | 'warn'>;
 }
 
-/** kafkajs, as we want it. */
+/** A kafkajs client with our settings. */
 export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
   readAllCompressions();
   return new Kafka({
@@ -41,7 +41,7 @@ export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
   });
 }
 
-/** In kafkajs' words. */
+/** The cluster in kafkajs' words. */
 export function connectionOf({
   brokers,
   tls,
@@ -54,7 +54,7 @@ export function connectionOf({
   };
 }
 
-/** To kafkajs each mechanism is a type of its own. */
+/** kafkajs has a type of its own for each mechanism. */
 function saslOf({ mechanism, username, password }: KafkaLogin): SASLOptions {
   switch (mechanism) {
     case 'plain':
@@ -113,7 +113,7 @@ export class TopicBook {
   }
 }
 
-/** A failure of the brokers or of the way to them; almost all of them pass. */
+/** A failure of the brokers or of the way to them. Almost all of them pass by themselves. */
 export function toConnectorError(error: unknown): ConnectorError {
   if (error instanceof ConnectorError) return error;
   const name = error instanceof Error ? error.name : '';
@@ -125,5 +125,5 @@ export function toConnectorError(error: unknown): ConnectorError {
   );
 }
 
-/** A compression that nobody here knows, rights that are missing. */
+/** An unknown compression; a refused log-in. */
 const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);

@@ -8,7 +8,7 @@ import { type Held, Merge, Partition } from './merge.ts';
 
 /** What the assembler needs to know. */
 export interface AssemblerOptions {
-  /** Everything up to here is known already: its END was read, and nothing before it is wanted. */
+  /** Everything up to here is applied already and not wanted again. */
   readonly after: Lsn;
   readonly reader: EventReader;
   /** Followed tables by `schema.table`, with the number of partitions of their topics; zero where there is no topic yet. */
@@ -17,22 +17,22 @@ export interface AssemblerOptions {
   readonly layoutOf: (collection: string) => TableLayout;
 }
 
-/** Ends are remembered for so many transactions: what Debezium sends again must be the same again. */
+/** So many ends are remembered: if Debezium sends one again, it must be the same. */
 const REMEMBERED_ENDS = 100_000;
-/** A list of items is handed on at the latest when it is so long. */
+/** The longest list that is handed on. */
 const ITEMS_AT_ONCE = 1_000;
 
 /**
- * Puts whole transactions together in commit order. The topic of transactions gives the order and the number of each
- * table's changes; each change gives its place among those of its table, so that partitions are merged exactly and a
- * missing one shows. What is sent again after a restart of Debezium is left out.
+ * Puts whole transactions together in commit order. The topic of transactions gives their order, and how many changes each table
+ * has; each change gives its place among those of its table. So partitions are merged exactly, and a missing change shows. What
+ * Debezium sends again after a restart is left out.
  */
 export class Assembler {
   readonly #tell: (event: RowEvent, old: RowEvent | null) => Change;
   readonly #sources: ReadonlyMap<string, readonly Partition[]>;
   readonly #ends: Held<TransactionEnd>[] = [];
   readonly #seen = new Map<Lsn, string>();
-  /** Nothing is known of what ended up to here. */
+  /** What ended up to here is not remembered any more. */
   #forgotten: Lsn;
   #done: Lsn;
   #current: Merge | null = null;
@@ -52,7 +52,7 @@ export class Assembler {
     return this.#done;
   }
 
-  /** Bytes of transactions' ends that wait. */
+  /** Bytes of the ends that wait. */
   get endBytes(): number {
     return this.#endBytes;
   }
@@ -74,12 +74,12 @@ export class Assembler {
       if (event.isInitial && event.at >= this.#done) throw beganAnew();
       return;
     }
-    // Two names may become the same topic.
+    // Two tables' names may become the same topic.
     if (event.collection !== collection || this.#isOld(event)) return;
     this.#sources.get(collection)?.[partition]?.push({ event, bytes });
   }
 
-  /** What can be told by now: a list that may end within a transaction; empty when more messages are needed first. */
+  /** What can be told by now; it may end within a transaction, and is empty while more messages are needed first. */
   next(): StreamItem[] {
     const items: StreamItem[] = [];
     while (items.length < ITEMS_AT_ONCE) {
@@ -93,7 +93,7 @@ export class Assembler {
     return items;
   }
 
-  /** The next transaction that was not told of yet; those without a followed table's change are only progress. */
+  /** The next transaction that is new. One without changes of a followed table is only progress. */
   #begin(items: StreamItem[]): Merge | null {
     for (;;) {
       const held = this.#ends.shift();
@@ -115,7 +115,7 @@ export class Assembler {
     }
   }
 
-  /** Debezium sends again what it is not sure to have sent; another transaction at such a position is another history. */
+  /** Debezium sends again what it may not have sent. Another transaction at the same position means another history. */
   #isNew({ end, xid }: TransactionEnd): boolean {
     if (end > this.#done) {
       this.#remember(end, xid);

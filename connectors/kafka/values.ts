@@ -1,11 +1,11 @@
 import { isObject, type JsonValue, member, textOf } from './json.ts';
 import { dateOfDays, timeOfMicros, timestampOfMicros, timestampOfMillis, zonedTimestamp } from './time.ts';
 
-/** A field of a row as the message's schema describes it. */
+/** A field of a row in the schema of a message. */
 export interface FieldSchema {
-  /** Of Connect: string, int64, bytes, struct, … */
+  /** Connect's type: string, int64, bytes, struct, … */
   readonly type: string;
-  /** What Debezium means by it, such as io.debezium.time.Date. */
+  /** Debezium's meaning of it, such as io.debezium.time.Date. */
   readonly name: string | null;
 }
 
@@ -51,8 +51,8 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
 ]);
 
 /**
- * How values of a type travel; null when Debezium changes or leaves out some of them: it drops the offset of `timetz`,
- * the second dimension of an array, leading zeros of `varbit`, and the whole value of many others.
+ * How values of a type travel; null when Debezium changes or loses some of them. It drops the offset of `timetz`, the second
+ * dimension of an array, leading zeros of `varbit`, and the whole value of many others.
  */
 export function kindOf(type: { readonly name: string; readonly isEnum: boolean }): Kind | null {
   return type.isEnum ? 'text' : (KINDS.get(type.name) ?? null);
@@ -69,11 +69,13 @@ const CHANGED = 'the message has another type for it than the target';
 
 type Read = (value: JsonValue) => string | null;
 
-/** Readers by what the schema says: Connect's type, or Debezium's name where it gives one. */
+/** How values of one kind are read. */
 interface Rule {
+  /** By Debezium's name of the field, or Connect's type where it has none. */
   readonly forms: Readonly<Record<string, Read>>;
+  /** Why any other form is refused, and what to set. */
   readonly otherwise: string;
-  /** What is taken for granted where messages carry no schema. */
+  /** The form that is assumed where messages carry no schema. */
   readonly usual: string;
 }
 
@@ -166,7 +168,7 @@ const RULES: Readonly<Record<Kind, Rule>> = {
   point: { forms: { 'io.debezium.data.geometry.Point': pointOf }, otherwise: CHANGED, usual: 'struct' },
 };
 
-/** How values of a kind are read from messages whose schema describes them so; null where they carry none. */
+/** How values of a kind are read, from messages whose schema has the field so; null where they carry no schema. */
 export function readerOf(kind: Kind, field: FieldSchema | null): Reader {
   const rule = RULES[kind];
   const form = field === null ? rule.usual : (field.name ?? field.type);
@@ -174,7 +176,7 @@ export function readerOf(kind: Kind, field: FieldSchema | null): Reader {
   return read === undefined ? { kind: 'refuses', reason: rule.otherwise } : { kind: 'reads', read };
 }
 
-/** The text that stands for a value that was not sent, in the form that a kind gives it; null where none can be missing. */
+/** What stands for a value of the kind that was not sent; null where every value is sent. */
 export function placeholderOf(kind: Kind, placeholder: string): string | null {
   switch (kind) {
     case 'bytea':
@@ -202,7 +204,7 @@ function hstoreOf(json: string): string | null {
   }
 }
 
-/** As Postgres prints it: shorter keys first. */
+/** As Postgres prints an hstore: shorter keys first. */
 function hstoreOfPairs(value: JsonValue): string | null {
   if (!isObject(value)) return null;
   const pairs = Object.entries(value).map(([key, each]) => ({ key: Buffer.from(key), value: each }));
