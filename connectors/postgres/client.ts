@@ -2,6 +2,7 @@ import { Client, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
 import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
+import { orStopped } from '../../src/core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
 import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
@@ -212,16 +213,6 @@ async function rowsOf<T extends object>(
 }
 
 /** The work's outcome, or a ConnectorError as soon as the signal aborts; work that goes on must see to itself. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(new ConnectorError('retry', 'stopped before it was done'));
-  });
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+export function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return orStopped(work, signal, () => new ConnectorError('retry', 'stopped before it was done'));
 }

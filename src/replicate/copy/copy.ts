@@ -1,6 +1,6 @@
 import type { StoredTable } from '../../cache/table/stored.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import { firstOf } from '../../core/waiting/first-of.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { savePending } from '../table/discard.ts';
 import type { Cacheable, Sized } from '../table/reconcile.ts';
@@ -10,7 +10,7 @@ import { copyParts } from './parts.ts';
 import { copyPieces, copySizes } from './pieces.ts';
 import { gatherStatistics } from './statistics.ts';
 import { copyWhole } from './whole.ts';
-import { type CopierOptions, type CopyWork, isResumable, told, withSnapshot } from './work.ts';
+import { type CopierOptions, type CopyWork, isResumable, tellIfLong, withSnapshot } from './work.ts';
 
 /** A copy that could not be made; the others are not affected. */
 export interface FailedCopy {
@@ -86,7 +86,7 @@ export class Copier {
     const each = tables.map((wanted) =>
       this.#start(wanted.table, signal, async (work) => {
         await noted;
-        await told(work, { target: lease.target, table: wanted.table }, unlessStopped(settled, work.stop));
+        await tellIfLong(work, { target: lease.target, table: wanted.table }, orStopped(settled, work.stop));
         await work.onStep?.('copy:settled');
         const filled = await this.#fill(wanted, work);
         work.onKept();
@@ -116,7 +116,7 @@ export class Copier {
     const make = async (work: CopyWork): Promise<void> => {
       work.onKept();
       if (stored.parts !== null) {
-        const settled = (): Promise<void> => told(work, stored, this.#settled(work.stop));
+        const settled = (): Promise<void> => tellIfLong(work, stored, this.#settled(work.stop));
         return await finish(await copyParts(stored, settled, work), work);
       }
       work.onRows(stored.cursor?.rows ?? 0);
@@ -221,13 +221,4 @@ async function finish(filled: StoredTable, work: CopyWork): Promise<void> {
 
 function failuresOf(each: readonly (FailedCopy | null)[]): readonly FailedCopy[] {
   return each.filter((failed) => failed !== null);
-}
-
-async function unlessStopped(done: Promise<void>, stop: AbortSignal): Promise<void> {
-  await firstOf(
-    stop,
-    () => done,
-    (until) => new Promise((resolve) => until.addEventListener('abort', resolve)),
-  );
-  stop.throwIfAborted();
 }

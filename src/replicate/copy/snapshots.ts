@@ -1,6 +1,7 @@
 import type { Connector, Snapshot } from '../../../connectors/connector.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 
 /** A snapshot, as one of its readers holds it. */
 export interface HeldSnapshot {
@@ -85,24 +86,14 @@ export class Snapshots {
     return shared;
   }
 
-  #opened(shared: Shared, stop: AbortSignal): Promise<Snapshot> {
-    return new Promise((resolve, reject) => {
-      const stopped = (): void => {
-        // The closing is not waited for: while the snapshot is still being taken that may last long.
-        void this.#leave(shared);
-        reject(stop.reason);
-      };
-      if (stop.aborted) return stopped();
-      stop.addEventListener('abort', stopped);
-      const over = (settle: () => void): void => {
-        stop.removeEventListener('abort', stopped);
-        settle();
-      };
-      shared.opening.then(
-        (snapshot) => over(() => resolve(snapshot)),
-        (error: unknown) => over(() => reject(error)),
-      );
-    });
+  async #opened(shared: Shared, stop: AbortSignal): Promise<Snapshot> {
+    try {
+      return await orStopped(shared.opening, stop);
+    } catch (error) {
+      // The closing is not waited for: while the snapshot is still being taken that may last long.
+      void this.#leave(shared);
+      throw error;
+    }
   }
 
   #held(shared: Shared, snapshot: Snapshot): HeldSnapshot {

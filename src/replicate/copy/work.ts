@@ -94,7 +94,7 @@ const TOLD_AFTER_MS = 2_000;
 const WAITS = 'waiting for transactions that run on the target, or are prepared there, to end';
 
 /** Waits; when transactions of the target make that last long, the copy's status says so. */
-export async function told<T>(
+export async function tellIfLong<T>(
   { clock, exclusively }: Pick<CopyWork, 'clock' | 'exclusively'>,
   copy: Waiting['stored'],
   wait: Promise<T>,
@@ -121,7 +121,7 @@ export async function holdSnapshot(
 ): Promise<HeldSnapshot> {
   const holding = work.snapshots.hold(since, work.run, stop);
   try {
-    return await told(work, stored, holding);
+    return await tellIfLong(work, stored, holding);
   } catch (error) {
     void holding.then(
       (held) => held.release(),
