@@ -63,6 +63,34 @@ test.each([
   },
 );
 
+test('a copy that failed because its table is another rests, and the next one is not discarded for that', async () => {
+  rig = await FeedRig.open([ITEM, ROWS], { item: [] });
+  await rig.target.query('alter table item alter column n type numeric(6,2)');
+  const refresh = rig.refresh.bind(rig);
+  // Whoever wants the catalog read again hears of that when the table has been copied by what it says.
+  rig.refresh = async () => {
+    await refresh();
+    await rig.ready();
+  };
+  let begun = 0;
+  rig.start({
+    onStep: (step) => {
+      if (step === 'copy:begun') begun += 1;
+    },
+  });
+  await rig.ready();
+  await rig.target.query('create index on item (n)');
+  await refresh();
+  await rig.until('an index, which comes with a later look', async () => {
+    const { rows } = await rig.source.query(
+      `select from pg_indexes i join nearjoin.cache_table t on i.tablename = t.relation
+       where t.state = 'ready' and indexdef ~ '\\(n\\M'`,
+    );
+    return rows.length > 0;
+  });
+  expect(begun).toBe(2);
+});
+
 test.each([
   ['a column dropped', 'alter table item drop column n'],
   ['a column renamed', 'alter table item rename column n to m'],

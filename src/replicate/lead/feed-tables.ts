@@ -198,22 +198,20 @@ export class FeedTables {
 
   async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
+    // First of all: the tables may be looked at at any time from here on, because of the catalog that is read again among others.
+    for (const { table, error, resumable } of failed) {
+      if (resumable) failures.copyInterrupted(table, say(error));
+      else failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
+    }
     if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
     // The stream will not tell: the slot was made after the table had changed.
     if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
       options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
       await saveLastError(control, lease, `${printTable(table)}: copying failed: ${say(error)}`);
-      if (!resumable) {
-        failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
-        continue;
-      }
-      failures.copyInterrupted(table, say(error));
-      await updateStoredTable(
-        control,
-        { target: lease.target, table },
-        { reason: `interrupted: ${say(error)}` },
-      );
+      if (!resumable) continue;
+      const reason = `interrupted: ${say(error)}`;
+      await updateStoredTable(control, { target: lease.target, table }, { reason });
     }
   }
 
