@@ -102,14 +102,15 @@ export class WireConnection {
     const { signal } = options;
     if (!this.isOpen) return Promise.reject(this.#lost ?? new ConnectionLost('the session was closed'));
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
-    // Judged before it counts as asked: of what is never sent no answer comes, and the next one would be taken for it.
     const refusal = unsendable(values);
     if (refusal !== null) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       const entry = this.#entry(text, options, { resolve, reject });
+      // There may be no room for it. Of what is never sent no answer comes, and the next one would be taken for it.
+      const message = this.#messageOf(entry, values, options.prepared);
       this.#pending.push(entry);
       if (this.#pending.length === 1) options.onTurn?.();
-      this.#send(entry, values, options.prepared);
+      this.#write(message);
     });
   }
 
@@ -180,14 +181,14 @@ export class WireConnection {
     setTimeout(look, this.#options.silenceMs).unref();
   }
 
-  #send(entry: Pending, values: readonly (string | null)[], prepared: boolean): void {
+  #messageOf(entry: Pending, values: readonly (string | null)[], prepared: boolean): Buffer {
     const { text } = entry;
     const known = prepared ? this.#prepared.use(text) : undefined;
     const name = known ?? (prepared ? this.#prepared.add(text) : '');
     entry.name = name;
     entry.parsing = known === undefined;
     const close = this.#prepared.takeClosed();
-    this.#write(encodeExecution({ name, parse: known === undefined ? text : null, close, values }));
+    return encodeExecution({ name, parse: known === undefined ? text : null, close, values });
   }
 
   /** What one turn of the event loop asks for leaves in one packet: a write costs more than waiting for the turn's end. */

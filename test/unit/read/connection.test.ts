@@ -60,6 +60,20 @@ test('who shares a statement with one that was given up before it was prepared a
   await expect(second).rejects.toMatchObject({ state: NOT_PREPARED });
 });
 
+test('a request that there is no memory for leaves no answer of others to be taken for its own', async () => {
+  const { session, says } = connected();
+  const full = (): never => {
+    throw new RangeError('Array buffer allocation failed');
+  };
+  const memory = vi.spyOn(Buffer, 'allocUnsafe').mockImplementationOnce(full);
+  await expect(session.run('select 1', ['long'], PLAIN)).rejects.toThrow('allocation failed');
+  memory.mockRestore();
+  expect(session.load).toBe(0);
+  const next = session.run('select 2', [], PLAIN);
+  says(READY);
+  await expect(next).resolves.toEqual([]);
+});
+
 test('a session that is to end takes no more requests, and answers those it has', async () => {
   const { session, says, line } = connected();
   const asked = session.run('select 1', [], PLAIN);
