@@ -227,6 +227,33 @@ test.each([
   },
 );
 
+test.each([
+  ['a statement', '"label"', '{ doc(order_by: {id: asc}) { labelled { body } } }'],
+  ['a transaction', 'begin isolation level', '{ doc(where: {labelled: {body: {}}}) { labelled { body } } }'],
+])(
+  'what a token names may be missing where it is committed after %s has looked how far the target is',
+  async (_, words, query) => {
+    await using line = await startHeldLine(pg2.server, words);
+    const held = await TestLane.open({ pg1, pg2: { ...pg2, url: line.through(pg2.url) } }, TABLES);
+    try {
+      const ahead = 'select (pg_current_wal_insert_lsn() + 8000000)::text as lsn';
+      const { rows } = await pg2.query<{ lsn: string }>(ahead);
+      const tokens = new Map([['pg2', { position: parseLsn(String(rows[0]?.lsn)), history: null }]]);
+      const asked = held.query(query, { freshness: { noCache: true, tokens } });
+      await line.waits;
+      const active = `select from pg_stat_activity where datname = current_database() and state = 'active' and strpos(query, $1) > 0`;
+      await poll('what goes before to be done', async () => {
+        return (await pg2.query(active, [words])).rows.length > 0;
+      });
+      await pg2.query(`select pg_logical_emit_message(true, 'test', repeat('x', 16000000))`);
+      line.letGo();
+      await expect(asked).rejects.toMatchObject({ code: 'position-unknown' });
+    } finally {
+      await held.close();
+    }
+  },
+);
+
 test('more different keys than the limit are refused, with the relationship, their number and what to do', async () => {
   const small = await TestLane.open({ pg1, pg2 }, TABLES, { liveKeyLimit: 9 });
   try {
