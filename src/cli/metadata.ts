@@ -52,7 +52,7 @@ export async function runMetadata(argv: readonly string[]): Promise<number> {
     if (run === undefined || more.length > 0)
       return complain(`metadata: needs one command\n\n${USAGE.trimEnd()}`);
     const allowInconsistent = !values['disallow-inconsistent-metadata'];
-    return await run({ dir: values.dir, server: serverOf(values, process.env), allowInconsistent });
+    return await run({ dir: values.dir, server: serverOf(values), allowInconsistent });
   } catch (error) {
     return complain(`metadata: ${messageOf(error)}`);
   }

@@ -17,14 +17,15 @@ export const SERVER_USAGE = `\
 const ANSWER_TIMEOUT_MS = 15_000;
 
 /** The server that options name, with the environment for what they leave out. */
-export function serverOf(
-  values: { readonly endpoint?: string | undefined; readonly 'admin-secret'?: string | undefined },
-  env: NodeJS.ProcessEnv,
-): Server {
+export function serverOf(values: {
+  readonly endpoint?: string | undefined;
+  readonly 'admin-secret'?: string | undefined;
+}): Server {
+  const { env } = process;
+  const { endpoint, 'admin-secret': secret } = values;
   return {
-    endpoint: endpointOf(values.endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT']),
-    secret:
-      values['admin-secret'] ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'] ?? null,
+    endpoint: endpointOf(endpoint ?? env['NEARJOIN_ENDPOINT'] ?? env['HASURA_GRAPHQL_ENDPOINT']),
+    secret: secret ?? env['NEARJOIN_ADMIN_SECRET'] ?? env['HASURA_GRAPHQL_ADMIN_SECRET'] ?? null,
   };
 }
 

@@ -15,41 +15,27 @@ ${SERVER_USAGE}`;
 
 const WATCH_INTERVAL_MS = 1000;
 
-interface StatusOptions {
-  readonly server: Server;
-  readonly watch: boolean;
-}
-
 /** Runs `nearjoin status`; the answer is the exit code. */
 export async function runStatus(argv: readonly string[]): Promise<number> {
   try {
-    const options = statusOptions(argv, process.env);
-    if (options === 'help') return tell(USAGE);
-    return options.watch ? await watch(options) : tell(printFeeds(await readFeeds(options.server)));
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        watch: { type: 'boolean', short: 'w' },
+        ...SERVER_OPTIONS,
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help === true) return tell(USAGE);
+    const server = serverOf(values);
+    return values.watch === true ? await watch(server) : tell(printFeeds(await readFeeds(server)));
   } catch (error) {
     return complain(`status: ${messageOf(error)}`);
   }
 }
 
-/** Reads the arguments after `status`, with the environment for what they leave out. */
-function statusOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StatusOptions | 'help' {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      watch: { type: 'boolean', short: 'w' },
-      ...SERVER_OPTIONS,
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help === true) return 'help';
-  return {
-    server: serverOf(values, env),
-    watch: values.watch ?? false,
-  };
-}
-
 /** A server that is away for a moment does not end the watch. */
-async function watch({ server }: StatusOptions): Promise<number> {
+async function watch(server: Server): Promise<number> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   process.once('SIGTERM', () => stop.abort());

@@ -32,7 +32,7 @@ export async function runVerify(argv: readonly string[]): Promise<number> {
     });
     if (values.help === true) return tell(USAGE);
     if (positionals.length > 1) throw new NearjoinError('start-failed', 'one target or table at a time');
-    const server = serverOf(values, process.env);
+    const server = serverOf(values);
     const asked = await findAsked(server, positionals[0]);
     if (asked.length === 0) return tell('No feeds: no relationship crosses databases yet.');
     const begun = await Promise.all(asked.map((each) => begin(server, each, values.repair ?? false)));

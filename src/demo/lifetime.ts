@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import type { Clock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 
 /** Ends the demo: aborts on Ctrl-C, SIGTERM, SIGHUP, a closed output, and the death of whoever started it. */
 export interface Lifetime {
@@ -15,7 +15,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const LOOK_EVERY_MS = 300;
 
 /** Starts watching; a second signal while stopping ends the process at once (the servers' guards finish the work). */
-export async function watchLifetime(clock: Clock): Promise<Lifetime> {
+export async function watchLifetime(): Promise<Lifetime> {
   const controller = new AbortController();
   const end = (reason: string): void => controller.abort(reason);
   const onSignal = (name: NodeJS.Signals): void => {
@@ -25,7 +25,7 @@ export async function watchLifetime(clock: Clock): Promise<Lifetime> {
   const onClosedOutput = (): void => end('output closed');
   for (const name of SIGNALS) process.on(name, onSignal);
   for (const stream of [process.stdout, process.stderr]) stream.on('error', onClosedOutput);
-  void watchParents(clock, controller);
+  void watchParents(controller);
   return {
     signal: controller.signal,
     end,
@@ -40,13 +40,13 @@ export async function watchLifetime(clock: Clock): Promise<Lifetime> {
  * A parent killed with SIGKILL cannot pass anything on; we see that we were handed to another parent. Under npm there
  * may be a shell between, which survives npm: then npm is watched too.
  */
-async function watchParents(clock: Clock, controller: AbortController): Promise<void> {
+async function watchParents(controller: AbortController): Promise<void> {
   const parent = process.ppid;
   const npm = await npmBehindShell(parent);
   while (!controller.signal.aborted) {
     if (process.ppid !== parent || (npm !== null && !isAlive(npm)))
       controller.abort('the starting process ended');
-    await clock.delay(LOOK_EVERY_MS, controller.signal);
+    await systemClock.delay(LOOK_EVERY_MS, controller.signal);
   }
 }
 

@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 import { type Config, readConfig } from '../config.ts';
 import { messageOf } from '../core/errors.ts';
-import { systemClock } from '../core/waiting/clock.ts';
 import { createLog, type Log } from '../ops/log.ts';
 import { type DemoDatabases, startDatabases, withClient } from './databases.ts';
 import { type Lifetime, watchLifetime } from './lifetime.ts';
@@ -27,7 +26,7 @@ export async function runDemo(argv: readonly string[]): Promise<number> {
 
 async function demo(argv: readonly string[]): Promise<number> {
   const screen = new Screen(process.stdout);
-  const lifetime = await watchLifetime(systemClock);
+  const lifetime = await watchLifetime();
   try {
     const options = demoOptions(argv);
     if (options === 'help') {
@@ -94,9 +93,9 @@ async function serveDemo(stage: Stage, databases: DemoDatabases, port: number): 
   const writing = keepWriting(databases.pg2, log, lifetime.signal);
   try {
     const withinMs = 20_000 + options.rows;
-    const cached = await untilCached(server.url, screen, systemClock, { withinMs, signal: lifetime.signal });
+    const cached = await untilCached(server.url, screen, { withinMs, signal: lifetime.signal });
     if (!lifetime.signal.aborted) welcome(stage, server.url, cached);
-    await showStatus(server.url, screen, systemClock, lifetime.signal);
+    await showStatus(server.url, screen, lifetime.signal);
     screen.settle();
     screen.line(`Stopping (${String(lifetime.signal.reason)}) …`);
   } finally {

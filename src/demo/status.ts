@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Clock } from '../core/waiting/clock.ts';
+import { systemClock } from '../core/waiting/clock.ts';
 import { progressBar, type Screen } from './screen.ts';
 
 const Replication = z.object({
@@ -26,23 +26,18 @@ const Replication = z.object({
 type Feed = z.infer<typeof Replication>['feeds'][number];
 
 /** Shows how far the caches are until the signal aborts; read from the server as any client would. */
-export async function showStatus(
-  url: string,
-  screen: Screen,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
+export async function showStatus(url: string, screen: Screen, signal: AbortSignal): Promise<void> {
   let shown = '';
   let quietUntilMs = 0;
   while (!signal.aborted) {
     const text = (await readFeeds(url, signal)).map(describe).join('   ');
     // Without a terminal every status is a line that stays: a few a minute are enough once it runs.
-    if (text !== shown && text !== '' && clock.monotonicMs() >= quietUntilMs) {
+    if (text !== shown && text !== '' && systemClock.monotonicMs() >= quietUntilMs) {
       screen.status(text);
       shown = text;
-      quietUntilMs = clock.monotonicMs() + (screen.rewrites ? 0 : 5000);
+      quietUntilMs = systemClock.monotonicMs() + (screen.rewrites ? 0 : 5000);
     }
-    await clock.delay(500, signal);
+    await systemClock.delay(500, signal);
   }
 }
 
@@ -50,18 +45,17 @@ export async function showStatus(
 export async function untilCached(
   url: string,
   screen: Screen,
-  clock: Clock,
   options: { readonly withinMs: number; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const until = clock.monotonicMs() + options.withinMs;
-  while (!options.signal.aborted && clock.monotonicMs() < until) {
+  const until = systemClock.monotonicMs() + options.withinMs;
+  while (!options.signal.aborted && systemClock.monotonicMs() < until) {
     const tables = (await readFeeds(url, options.signal)).flatMap((feed) => feed.tables);
     if (tables.length > 0 && tables.every((table) => table.state === 'ready')) return true;
     const first = tables.find((table) => table.state === 'copying');
     if (first !== undefined && screen.rewrites) {
       screen.status(progressBar('caching', first.rows_copied ?? 0, first.rows_estimated ?? 0));
     }
-    await clock.delay(50, options.signal);
+    await systemClock.delay(50, options.signal);
   }
   return false;
 }

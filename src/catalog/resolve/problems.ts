@@ -11,34 +11,21 @@ import type { ComputedFieldMetadata } from '../../metadata/model.ts';
 import { objectName } from '../../metadata/object/objects.ts';
 import type { ModelRef } from '../../metadata/object/query-objects.ts';
 
+interface TableEntry<Kind extends string, Entry> {
+  readonly kind: Kind;
+  readonly source: SourceName;
+  readonly table: TableRef;
+  readonly entry: Entry;
+}
+
 /** The metadata object that is checked; a problem is reported under its name. */
 export type Subject =
   | { readonly kind: 'source'; readonly source: SourceName }
   | { readonly kind: 'table'; readonly source: SourceName; readonly table: TableRef }
-  | {
-      readonly kind: 'object_relation' | 'array_relation';
-      readonly source: SourceName;
-      readonly table: TableRef;
-      readonly entry: LocalRelationshipMetadata;
-    }
-  | {
-      readonly kind: 'remote_relationship';
-      readonly source: SourceName;
-      readonly table: TableRef;
-      readonly entry: RemoteRelationshipMetadata;
-    }
-  | {
-      readonly kind: 'computed_field';
-      readonly source: SourceName;
-      readonly table: TableRef;
-      readonly entry: ComputedFieldMetadata;
-    }
-  | {
-      readonly kind: 'select_permission';
-      readonly source: SourceName;
-      readonly table: TableRef;
-      readonly entry: SelectPermissionEntry;
-    }
+  | TableEntry<'object_relation' | 'array_relation', LocalRelationshipMetadata>
+  | TableEntry<'remote_relationship', RemoteRelationshipMetadata>
+  | TableEntry<'computed_field', ComputedFieldMetadata>
+  | TableEntry<'select_permission', SelectPermissionEntry>
   | { readonly kind: 'function'; readonly source: SourceName; readonly function: TableRef }
   | { readonly kind: 'native_query'; readonly source: SourceName; readonly entry: NativeQueryMetadata }
   | {
