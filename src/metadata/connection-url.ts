@@ -20,14 +20,15 @@ export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, str
 }
 
 /**
- * A URL of ours or of an operator, so that the client library reads it as Postgres' own does: where none was given it names a
- * host, and `require` does not mean `verify-full`. A name for the session is left out: sessions are told apart by ours.
+ * A URL of ours or of an operator, changed so that the client library reads it as Postgres' own library does: `require` does not mean
+ * `verify-full`, and a URL without a host means this machine. A name for the session is left out: nearjoin's sessions have names of
+ * their own.
  */
 export function forLibrary(url: string): string {
-  const named = checked(url.trim())
-    .replace(/^([a-z]+:\/\/(?:[^/?#]*@)?)(?=[:/?#]|$)/i, '$1localhost')
-    .replace(/^([a-z]+:\/\/[^/?#]*\/)([^?#]*)/i, (_, start: string, name: string) => start + plain(name))
-    .replace(/([?&])application_name=[^&#]*&?/g, '$1');
+  const named = withPlainDatabase(withHost(checked(url.trim()))).replace(
+    /([?&])application_name=[^&#]*&?/g,
+    '$1',
+  );
   if (!URL.canParse(named)) {
     const message =
       'the database URL cannot be read: in a user name and a password, @ : / ? # and % are written as %40 %3A %2F %3F %23 and %25';
@@ -39,14 +40,23 @@ export function forLibrary(url: string): string {
   return named.replace('?', '?uselibpqcompat=true&');
 }
 
+function withHost(url: string): string {
+  return url.replace(/^([a-z]+:\/\/(?:[^/?#]*@)?)(?=[:/?#]|$)/i, '$1localhost');
+}
+
+/** The client library does not decode these characters in the name of a database, where they may stand as they are. */
+function withPlainDatabase(url: string): string {
+  const plain = (name: string): string =>
+    name.replace(/%(?:24|26|2B|2C|2F|3A|3B|3D|40)/gi, decodeURIComponent);
+  return url.replace(
+    /^([a-z]+:\/\/[^/?#]*\/)([^?#]*)/i,
+    (_, start: string, name: string) => start + plain(name),
+  );
+}
+
 /** Whether Postgres' own library asks for less than `verify-full`, which the client library takes the mode for. */
 function isWeaker(mode: string | null, given: URLSearchParams): boolean {
   return mode === 'prefer' || mode === 'require' || (mode === 'verify-ca' && given.has('sslrootcert'));
-}
-
-/** The client library leaves these as they are written in the name of a database, which may hold them plainly. */
-function plain(name: string): string {
-  return name.replace(/%(?:24|26|2B|2C|2F|3A|3B|3D|40)/gi, decodeURIComponent);
 }
 
 /** What the client library knows; any other word it would take for `verify-full`. */
@@ -60,10 +70,10 @@ function sslMode(given: URLSearchParams): string | null {
   throw new NearjoinError('invalid-configuration', message);
 }
 
-/** They lead to a database elsewhere, and the client library passes over them: another one would answer. */
+/** These name another database, and the client library ignores them: the wrong database would answer. */
 const MISSED = /[?&](dbname|hostaddr|service)=/;
 
-/** Anything else would be read as the name of a database on a host of the client library's choosing, password and all. */
+/** Refuses what is no URL, which the client library would take for the name of a database, password included; several hosts; and ignored parameters. */
 function checked(url: string): string {
   const [, hosts] = /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(url) ?? [];
   if (hosts === undefined)
