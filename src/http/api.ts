@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Queryable } from '../cache/queryable.ts';
+import type { MetadataContext } from '../commands/run.ts';
 import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
-import type { CatalogPort } from '../metadata/catalog-port.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Health } from '../ops/health.ts';
 import type { Metrics } from '../ops/metrics.ts';
@@ -40,7 +40,7 @@ export interface ServingParts {
   /** The parts of the API that are switched on. */
   readonly apis: readonly ApiPart[];
   readonly store: MetadataStore;
-  readonly catalog: CatalogPort;
+  readonly catalog: MetadataContext['catalog'];
   readonly runner: OperationRunner;
   readonly batchLimit: number;
   /** Longest answer of one database, and of a batch. */

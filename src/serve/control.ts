@@ -1,8 +1,8 @@
 import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
+import { applyMetadata } from '../commands/run.ts';
 import type { Config } from '../config.ts';
 import { OutdatedQueries } from '../graphql/outdated-queries.ts';
 import { readDirectory } from '../metadata/directory/read-directory.ts';
-import { applyMetadata } from '../metadata/run.ts';
 import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
 import type { Log } from '../ops/log.ts';
 import type { Closing } from './closing.ts';

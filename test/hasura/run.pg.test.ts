@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { applyMetadata } from '../../src/metadata/run.ts';
+import { applyMetadata } from '../../src/commands/run.ts';
 import { openWorld, type World } from './world.ts';
 
 const TABLES = {

@@ -1,5 +1,5 @@
 import { type CatalogWatch, openCatalogWatch } from '../../src/catalog/watch.ts';
-import { type MetadataAnswer, runMetadata } from '../../src/metadata/run.ts';
+import { type MetadataAnswer, runMetadata } from '../../src/commands/run.ts';
 import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import type { Setup } from './cases.ts';

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
+import { type MetadataAnswer, type MetadataContext, runMetadata } from '../../commands/run.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { isRecord } from '../../core/json/is-record.ts';
 import { MetadataError, refusalAnswer } from '../../metadata/metadata-error.ts';
-import { type MetadataAnswer, type MetadataContext, runMetadata } from '../../metadata/run.ts';
 import { NumberText } from '../../plan/value/input.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { callerOf } from '../auth/caller.ts';

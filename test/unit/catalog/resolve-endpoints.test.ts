@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type EndpointMatch, matchEndpoint } from '../../../src/catalog/part/endpoints.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
-import { after, type Body, refused } from '../metadata/support.ts';
+import { after, type Body, refused } from '../commands/support.ts';
 import { catalogOf } from './found.ts';
 
 const QUERIES = {

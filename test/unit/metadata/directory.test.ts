@@ -7,7 +7,7 @@ import { directoryFiles } from '../../../src/metadata/directory/directory-files.
 import { readDirectory } from '../../../src/metadata/directory/read-directory.ts';
 import { writeDirectory } from '../../../src/metadata/directory/write-directory.ts';
 import { parseMetadata } from '../../../src/metadata/document/parse.ts';
-import { after, RELATE, SEED } from './support.ts';
+import { after, RELATE, SEED } from '../commands/support.ts';
 
 const made: string[] = [];
 

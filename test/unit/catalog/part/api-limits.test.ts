@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { limitsIn, limitsOf } from '../../../../src/catalog/part/api-limits.ts';
-import { after, refused, SEED } from '../../metadata/support.ts';
+import { after, refused, SEED } from '../../commands/support.ts';
 
 const LIMITS = {
   depth_limit: { global: 5, per_role: { clerk: 3, boss: 0 } },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { EndpointVariable } from '../../../../src/catalog/part/endpoints.ts';
 import { type EndpointInput, endpointVariables } from '../../../../src/http/route/rest-variables.ts';
 import { NumberText } from '../../../../src/plan/value/input.ts';
-import { refused } from '../../metadata/support.ts';
+import { refused } from '../../commands/support.ts';
 
 const NOTHING: EndpointInput = { search: '', body: '', isForm: false, texts: new Map() };
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { connectionUrl } from '../../../../src/metadata/connection-url.ts';
 import { DocumentReader, parseMetadata } from '../../../../src/metadata/document/parse.ts';
 import { unsupportedObjects } from '../../../../src/metadata/document/unsupported.ts';
-import { refused } from '../support.ts';
+import { refused } from '../../commands/support.ts';
 
 const configuration = { connection_info: { database_url: 'u' } };
 

@@ -1,0 +1,141 @@
+import type { Catalog } from '../../catalog/catalog.ts';
+import { NearjoinError } from '../../core/errors.ts';
+import { MetadataError } from '../../metadata/metadata-error.ts';
+import type { Metadata } from '../../metadata/model.ts';
+import type { TablePlace } from '../../metadata/object/edit.ts';
+import { type ObjectRef, objectName, removeObject } from '../../metadata/object/objects.ts';
+import type { ArgsOf } from '../command.ts';
+import { trackTable, untrackTable } from '../reduce/tables.ts';
+import { dependencyText, goneTables, pointingTo } from './dependents.ts';
+import {
+  changed,
+  newlyBroken,
+  refusal,
+  resolve,
+  type State,
+  type Step,
+  SUCCESS,
+  type Tools,
+} from './state.ts';
+
+/** Why one table of a list was left as it was; Hasura's shape. */
+interface Warning {
+  readonly code: 'track-table-failed' | 'untrack-table-failed';
+  readonly message: string;
+  readonly name: string;
+  readonly type: 'table';
+}
+
+/** Tracks the tables that can be; those that cannot become warnings, or the refusal of all. */
+export async function trackTables(
+  state: State,
+  args: ArgsOf<'pg_track_tables'>,
+  tools: Tools,
+): Promise<Step> {
+  const warnings: Warning[] = [];
+  const warn = (place: TablePlace, message: string): void => {
+    warnings.push({ code: 'track-table-failed', message, name: nameOf(place), type: 'table' });
+  };
+  let metadata = state.metadata;
+  let tracked: readonly TablePlace[] = [];
+  for (const table of args.tables) {
+    try {
+      metadata = trackTable(metadata, table);
+      tracked = [...tracked, table];
+    } catch (error) {
+      warn(table, refusedText(error));
+    }
+  }
+  for (;;) {
+    const view = await resolve(metadata, tools);
+    const reasons = new Map(newlyBroken(state.view, view).map((object) => [object.name, object.reason]));
+    const failed = tracked.filter((place) => reasons.has(nameOf(place)));
+    if (failed.length === 0) return finish({ state, warnings, metadata, view, args, verb: 'track' });
+    for (const place of failed) warn(place, reasons.get(nameOf(place)) ?? '');
+    metadata = failed.map(objectOf).reduce(removeObject, metadata);
+    tracked = tracked.filter((place) => !failed.includes(place));
+  }
+}
+
+/** Untracks the tables nothing else depends on; the others become warnings, or the refusal of all. */
+export async function untrackTables(
+  state: State,
+  args: ArgsOf<'pg_untrack_tables'>,
+  tools: Tools,
+): Promise<Step> {
+  const warnings: Warning[] = [];
+  const warn = (place: TablePlace, message: string): void => {
+    warnings.push({ code: 'untrack-table-failed', message, name: nameOf(place), type: 'table' });
+  };
+  const known = args.tables.filter((table) => {
+    try {
+      untrackTable(state.metadata, table);
+      return true;
+    } catch (error) {
+      warn(table, refusedText(error));
+      return false;
+    }
+  });
+  const { going, dependents } = settle(state, known, warn);
+  const metadata = [...going.map(objectOf), ...dependents].reduce(removeObject, state.metadata);
+  const view = await resolve(metadata, tools);
+  return finish({ state, warnings, metadata, view, args, verb: 'untrack' });
+}
+
+/** A table that stays may depend on another, which then has to stay too; so this is repeated until nothing changes. */
+function settle(
+  state: State,
+  tables: ArgsOf<'pg_untrack_tables'>['tables'],
+  warn: (place: TablePlace, message: string) => void,
+): { readonly going: readonly TablePlace[]; readonly dependents: readonly ObjectRef[] } {
+  let going = tables;
+  for (;;) {
+    const all = goneTables(going);
+    const dependents = pointingTo(state, all);
+    const names = new Set(dependents.map(objectName));
+    const held = going.flatMap((table) => {
+      if (table.cascade) return [];
+      const own = pointingTo(state, goneTables([table])).filter((object) => names.has(objectName(object)));
+      return own.length > 0 ? [{ table, own }] : [];
+    });
+    if (held.length === 0) return { going, dependents };
+    for (const { table, own } of held) warn(table, dependencyText(own));
+    going = going.filter((table) => !held.some((entry) => entry.table === table));
+  }
+}
+
+function finish(done: {
+  readonly state: State;
+  readonly warnings: readonly Warning[];
+  readonly metadata: Metadata;
+  readonly view: Catalog;
+  readonly args: { readonly tables: readonly unknown[]; readonly allow_warnings: boolean };
+  readonly verb: 'track' | 'untrack';
+}): Step {
+  const { state, warnings, metadata, view, args } = done;
+  if (warnings.length > 0 && warnings.length === args.tables.length) {
+    throw new MetadataError('invalid-configuration', `all tables failed to ${done.verb}`, {
+      internal: warnings,
+    });
+  }
+  if (warnings.length > 0 && !args.allow_warnings) {
+    throw new MetadataError('metadata-warnings', 'failed due to metadata warnings', { internal: warnings });
+  }
+  const broken = newlyBroken(state.view, view);
+  if (broken.length > 0) throw refusal(broken, null);
+  const answer = warnings.length > 0 ? { ...SUCCESS, warnings } : SUCCESS;
+  return { state: changed(state, metadata, view), answer };
+}
+
+function objectOf({ source, table }: TablePlace): ObjectRef {
+  return { kind: 'table', source, table };
+}
+
+function nameOf(place: TablePlace): string {
+  return objectName(objectOf(place));
+}
+
+function refusedText(error: unknown): string {
+  if (error instanceof NearjoinError) return error.message;
+  throw error;
+}
