@@ -42,7 +42,7 @@ export async function applyMetadata(metadata: Metadata, tools: Tools): Promise<C
     const args = { metadata, allow_inconsistent_metadata: true };
     await answer({ type: 'replace_metadata', version: 2, args }, tools);
   }
-  return (await begin(tools)).view.inconsistent;
+  return (await begin(tools)).catalog.inconsistent;
 }
 
 async function answer(body: unknown, tools: Tools): Promise<unknown> {
@@ -64,17 +64,17 @@ async function carryOut(command: Command, tools: Tools): Promise<unknown> {
       if (mayRetry && error instanceof NearjoinError && error.code === 'conflict') continue;
       throw error;
     }
-    await tools.catalog.follow();
+    await tools.watch.follow();
     return step.answer;
   }
 }
 
 /** What is stored, and how it resolves: as in the current catalog, unless another node has just saved a newer version. */
-async function begin({ store, catalog }: Tools): Promise<State> {
+async function begin({ store, watch }: Tools): Promise<State> {
   const { metadata, resourceVersion } = await store.load();
-  const known = catalog.current().catalog;
-  const view = known.resourceVersion === resourceVersion ? known : await catalog.tryResolve(metadata);
-  return { metadata, view, resourceVersion, touched: false };
+  const known = watch.current().catalog;
+  const catalog = known.resourceVersion === resourceVersion ? known : await watch.tryResolve(metadata);
+  return { metadata, catalog, resourceVersion, touched: false };
 }
 
 /** Refuses a change based on an older version; what only reads is answered from the newest. */

@@ -40,7 +40,7 @@ export interface ServingParts {
   /** The parts of the API that are switched on. */
   readonly apis: readonly ApiPart[];
   readonly store: MetadataStore;
-  readonly catalog: MetadataContext['catalog'];
+  readonly watch: MetadataContext['watch'];
   readonly runner: OperationRunner;
   readonly batchLimit: number;
   /** Longest answer of one database, and of a batch. */
@@ -93,7 +93,7 @@ async function registerGraphql(app: FastifyInstance, parts: ApiParts): Promise<v
 function registerAdministration(app: FastifyInstance, parts: ApiParts): void {
   const { authenticator, runner } = parts;
   registerExplainRoute(app, { authenticator, runner, requestTimeoutMs: parts.server.requestTimeoutMs });
-  registerMetadataRoutes(app, { authenticator, store: parts.store, catalog: parts.catalog });
+  registerMetadataRoutes(app, { authenticator, store: parts.store, watch: parts.watch });
   registerRefusals(app, authenticator);
 }
 

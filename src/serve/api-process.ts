@@ -128,7 +128,7 @@ function servingParts(input: ApiInput, metrics: Metrics, lane: ReadLane): Servin
   });
   return {
     store,
-    catalog: watch,
+    watch,
     runner,
     apis: config.enabledApis,
     batchLimit: config.batchLimit,

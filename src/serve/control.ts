@@ -54,7 +54,7 @@ async function openStore(url: string, log: Log): Promise<MetadataStore> {
 
 async function applyDirectory(directory: string, { store, watch }: Control, log: Log): Promise<void> {
   try {
-    const inconsistent = await applyMetadata(await readDirectory(directory), { store, catalog: watch });
+    const inconsistent = await applyMetadata(await readDirectory(directory), { store, watch });
     for (const { name, reason } of inconsistent) log.warn({ name, reason }, 'inconsistent metadata');
     log.info({ directory, inconsistent: inconsistent.length }, 'metadata directory applied');
   } catch (error) {

@@ -34,7 +34,7 @@ beforeEach(async () => {
     jwt: null,
     hook: null,
   });
-  registerMetadataRoutes(app, { authenticator, store: world.store, catalog: world.watch });
+  registerMetadataRoutes(app, { authenticator, store: world.store, watch: world.watch });
   app.get('/v1/version', () => ({ version: 'v2.48.0' }));
   port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port);
 });

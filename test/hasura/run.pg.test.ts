@@ -354,7 +354,7 @@ function namesIn(body: unknown): readonly string[] {
 
 test('a directory that is already in force is not applied again', async () => {
   const { metadata, resourceVersion } = await world.store.load();
-  const context = { store: world.store, catalog: world.watch };
+  const context = { store: world.store, watch: world.watch };
   expect(await applyMetadata(metadata, context)).toEqual([]);
   expect(await version()).toBe(resourceVersion);
   await applyMetadata({ ...metadata, inherited_roles: [{ role_name: 'x', role_set: ['a'] }] }, context);

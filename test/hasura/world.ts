@@ -33,7 +33,7 @@ export async function openWorld(setup: Pick<Setup, 'sql' | 'databases'>): Promis
     url: fallback?.url ?? '',
     metadata: (body, headers = {}) => {
       const session = { isAdmin: (headers['X-Hasura-Role'] ?? 'admin') === 'admin' };
-      return runMetadata(withUrls(body, databases), { store, catalog: watch, session });
+      return runMetadata(withUrls(body, databases), { store, watch, session });
     },
     sql: async (statement) => {
       await databases.get('default')?.query(statement);

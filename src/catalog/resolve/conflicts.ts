@@ -31,6 +31,9 @@ const RESERVED: readonly string[] = [
   'ID',
 ];
 
+/** Begins the message about root fields that two have; a command that brings it about is refused with these words alone. */
+export const CONFLICTING = 'Encountered conflicting definitions';
+
 /** Named in messages as the owner of the types that all tables share. */
 export const SCALARS = 'the scalars';
 
@@ -186,7 +189,7 @@ function subjectOf(owner: Owner): Claimant {
 function conflictMessage(clashes: readonly string[]): string {
   const fields = clashes.length === 1 ? `field ${clashes.join()}` : `fields: [${clashes.join(', ')}]`;
   return (
-    `Encountered conflicting definitions in the selection set for 'subscription_root' for ${fields}. ` +
+    `${CONFLICTING} in the selection set for 'subscription_root' for ${fields}. ` +
     'Fields must not be defined more than once across all sources.'
   );
 }

@@ -32,11 +32,11 @@ export async function remove(state: State, removal: Removal, tools: Tools): Prom
   let dependents = pointingTo(state, removal.gone).filter((object) => left.has(objectName(object)));
   for (;;) {
     const metadata = dependents.reduce(removeObject, removal.metadata);
-    const view = await resolve(metadata, tools);
-    const broken = newlyBroken(state.view, view);
+    const catalog = await resolve(metadata, tools);
+    const broken = newlyBroken(state.catalog, catalog);
     if (broken.length === 0) {
       if (dependents.length > 0 && !removal.cascade) throw dependencyError(dependents);
-      return changed(state, metadata, view);
+      return changed(state, metadata, catalog);
     }
     const names = new Set(broken.map((object) => object.name));
     const more = objectsOf(metadata).filter((object) => mayGo(object) && names.has(objectName(object)));
@@ -73,7 +73,7 @@ export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
 }
 
 function* pointingInCatalog(state: State, gone: Gone): Generator<ObjectRef> {
-  for (const [source, { tables, functions }] of state.view.sources) {
+  for (const [source, { tables, functions }] of state.catalog.sources) {
     for (const { ref, returns } of functions.values()) {
       if (gone(source, returns)) yield { kind: 'function', source, function: ref };
     }

@@ -17,9 +17,9 @@ export async function replaceMetadata(
   tools: Tools,
 ): Promise<Step> {
   const { metadata, allowInconsistent } = readReplacement(command, state.metadata);
-  const view = await resolve(metadata, tools);
-  if (!allowInconsistent) refuseInconsistent(view);
-  return { state: changed(state, metadata, view), answer: consistency(view) };
+  const catalog = await resolve(metadata, tools);
+  if (!allowInconsistent) refuseInconsistent(catalog);
+  return { state: changed(state, metadata, catalog), answer: consistency(catalog) };
 }
 
 /** Version 1 is the bare document; the shape tells when no version was given, as stock tools rely on. */
@@ -44,10 +44,10 @@ function readDocument(document: unknown, current: Metadata, path: string): Metad
   return parseMetadata(isLegacy(document) ? fromLegacy(document, current) : document, path);
 }
 
-function refuseInconsistent(view: Catalog): void {
-  if (view.inconsistent.length === 0) return;
+function refuseInconsistent(catalog: Catalog): void {
+  if (catalog.inconsistent.length === 0) return;
   throw new MetadataError('unexpected', 'cannot continue due to inconsistent metadata', {
-    internal: view.inconsistent,
+    internal: catalog.inconsistent,
     status: 400,
   });
 }
@@ -59,31 +59,33 @@ export async function reloadMetadata(
   tools: Tools,
 ): Promise<Step> {
   if (Array.isArray(named)) for (const name of named) requireSource(state.metadata, name);
-  await tools.catalog.refresh();
-  const view = await resolve(state.metadata, tools);
-  const objects = view.inconsistent.length > 0 ? { inconsistent_objects: view.inconsistent } : {};
-  const answer = { ...SUCCESS, is_consistent: view.inconsistent.length === 0, ...objects };
-  return { state: changed(state, state.metadata, view), answer };
+  await tools.watch.refresh();
+  const catalog = await resolve(state.metadata, tools);
+  const objects = catalog.inconsistent.length > 0 ? { inconsistent_objects: catalog.inconsistent } : {};
+  const answer = { ...SUCCESS, is_consistent: catalog.inconsistent.length === 0, ...objects };
+  return { state: changed(state, state.metadata, catalog), answer };
 }
 
 /** Drops what does not hold, until all that is left does. */
 export async function dropInconsistent(state: State, tools: Tools): Promise<Step> {
-  let { metadata, view } = state;
+  let { metadata, catalog } = state;
   for (;;) {
-    const names = new Set(view.inconsistent.map((object) => object.name));
+    const names = new Set(catalog.inconsistent.map((object) => object.name));
     const broken = objectsOf(metadata).filter((object) => names.has(objectName(object)));
-    if (broken.length === 0) return { state: changed(state, metadata, view), answer: SUCCESS };
+    if (broken.length === 0) return { state: changed(state, metadata, catalog), answer: SUCCESS };
     metadata = broken.reduce(removeObject, metadata);
-    view = await resolve(metadata, tools);
+    catalog = await resolve(metadata, tools);
   }
 }
 
 /** Hasura's answer about the consistency of the whole. */
-function consistency(view: Catalog): Record<string, unknown> {
-  return { is_consistent: view.inconsistent.length === 0, inconsistent_objects: view.inconsistent };
+function consistency(catalog: Catalog): Record<string, unknown> {
+  return { is_consistent: catalog.inconsistent.length === 0, inconsistent_objects: catalog.inconsistent };
 }
 
 /** The same with what works, but not as well as it could: relationships that can never be cached. */
-export function consistencyWithWarnings(view: Catalog): Record<string, unknown> {
-  return view.warnings.length === 0 ? consistency(view) : { ...consistency(view), warnings: view.warnings };
+export function consistencyWithWarnings(catalog: Catalog): Record<string, unknown> {
+  return catalog.warnings.length === 0
+    ? consistency(catalog)
+    : { ...consistency(catalog), warnings: catalog.warnings };
 }

@@ -35,7 +35,7 @@ export function isReading({ type }: Command): boolean {
 /** Carries out one command on the state. Nothing is saved here except `set_catalog_state`, the stock tools' own notes. */
 export async function execute(command: Command, state: State, tools: Tools): Promise<Step> {
   if (!isReducible(command)) return executeOutward(command, state, tools);
-  const metadata = reduce(state.metadata, command, state.view);
+  const metadata = reduce(state.metadata, command, state.catalog);
   if (command.type === 'add_collection_to_allowlist' && metadata === state.metadata)
     return { state, answer: { message: alreadyAllowed(command.args.collection) } };
   return { state: await accept(command, state, metadata, tools), answer: SUCCESS };
@@ -90,7 +90,7 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
     case 'drop_inconsistent_metadata':
       return dropInconsistent(state, tools);
     case 'get_inconsistent_metadata':
-      return { state, answer: consistencyWithWarnings(state.view) };
+      return { state, answer: consistencyWithWarnings(state.catalog) };
     case 'export_metadata':
       return { state, answer: exported(state, command.version) };
     case 'get_catalog_state':
@@ -176,14 +176,14 @@ async function atOnce(bodies: readonly unknown[], state: State, tools: Tools): P
       const command = parseCommand(body);
       if (!isReducible(command))
         throw new MetadataError('not-supported', `"${command.type}" cannot be part of bulk_atomic`);
-      metadata = reduce(metadata, command, state.view);
+      metadata = reduce(metadata, command, state.catalog);
     } catch (error) {
       throw relocate(error, `$.args[${index}]`);
     }
   }
-  const view = await resolve(metadata, tools);
-  const broken = newlyBroken(state.view, view);
-  if (broken.length === 0) return { state: changed(state, metadata, view), answer: SUCCESS };
+  const catalog = await resolve(metadata, tools);
+  const broken = newlyBroken(state.catalog, catalog);
+  if (broken.length === 0) return { state: changed(state, metadata, catalog), answer: SUCCESS };
   throw new MetadataError('bad-request', 'Schema inconsistency', {
     internal: broken.map((object) => [object]),
   });

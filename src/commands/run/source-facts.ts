@@ -108,8 +108,8 @@ export async function suggestRelationships(
 /** The database is asked anew: who lists tables has often just made one. */
 async function foundSource(state: State, source: SourceName, tools: Tools): Promise<Introspection> {
   requireSource(state.metadata, source);
-  await tools.catalog.refresh();
-  const found = tools.catalog.introspection(source);
+  await tools.watch.refresh();
+  const found = tools.watch.introspection(source);
   if (found !== undefined && isAvailable(found)) return found;
   const reason = found === undefined ? 'not connected yet' : found.unavailable;
   throw new MetadataError('source-unavailable', `source "${source}" does not answer: ${reason}`);
@@ -130,7 +130,7 @@ function suggestionsOf(table: FoundTable): readonly Suggestion[] {
 }
 
 function exists(state: State, source: SourceName, { from, to }: Suggestion): boolean {
-  const table = state.view.sources.get(source)?.tables.get(tableKey(from.table));
+  const table = state.catalog.sources.get(source)?.tables.get(tableKey(from.table));
   const wanted = pairsOf(from.columns, to.columns);
   return [...(table?.relationships.values() ?? [])].some((relationship) => {
     if (relationship.source !== source || !sameTable(relationship.table, to.table)) return false;

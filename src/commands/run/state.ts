@@ -1,4 +1,5 @@
 import type { Catalog } from '../../catalog/catalog.ts';
+import { CONFLICTING } from '../../catalog/resolve/conflicts.ts';
 import type { CatalogWatch } from '../../catalog/watch.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
@@ -10,7 +11,7 @@ import type { MetadataStore } from '../../metadata/store.ts';
 /** The metadata as the commands of one request have left it so far, and how it resolves against the databases. */
 export interface State {
   readonly metadata: Metadata;
-  readonly view: Catalog;
+  readonly catalog: Catalog;
   /** The stored version this request began with. */
   readonly resourceVersion: number;
   /** Something is to be saved when the request ends well. */
@@ -26,13 +27,11 @@ export interface Step {
 /** What commands work with outside of the metadata. */
 export interface Tools {
   readonly store: MetadataStore;
-  readonly catalog: Pick<CatalogWatch, 'current' | 'tryResolve' | 'introspection' | 'refresh' | 'follow'>;
+  readonly watch: Pick<CatalogWatch, 'current' | 'tryResolve' | 'introspection' | 'refresh' | 'follow'>;
 }
 
 /** Hasura's answer of a command that has nothing else to say. */
 export const SUCCESS: { readonly message: 'success' } = { message: 'success' };
-
-const CONFLICTING = 'Encountered conflicting definitions';
 
 /** Accepts new metadata unless something breaks that held before; `created` is what the command was about. */
 export async function admit(
@@ -41,21 +40,21 @@ export async function admit(
   created: ObjectRef | null,
   tools: Tools,
 ): Promise<State> {
-  const view = await resolve(metadata, tools);
-  const broken = newlyBroken(state.view, view);
+  const catalog = await resolve(metadata, tools);
+  const broken = newlyBroken(state.catalog, catalog);
   if (broken.length > 0) throw refusal(broken, created);
-  return changed(state, metadata, view);
+  return changed(state, metadata, catalog);
 }
 
 /** The state with other metadata, to be saved. */
-export function changed(state: State, metadata: Metadata, view: Catalog): State {
-  return { ...state, metadata, view, touched: true };
+export function changed(state: State, metadata: Metadata, catalog: Catalog): State {
+  return { ...state, metadata, catalog, touched: true };
 }
 
 /** How the metadata resolves against the databases; a refusal of the whole document is located in the command's arguments. */
 export async function resolve(metadata: Metadata, tools: Tools): Promise<Catalog> {
   try {
-    return await tools.catalog.tryResolve(metadata);
+    return await tools.watch.tryResolve(metadata);
   } catch (error) {
     if (!(error instanceof NearjoinError) || error.path !== '$') throw error;
     throw relocate(error, '$.args');

@@ -47,10 +47,12 @@ export async function trackTables(
     }
   }
   for (;;) {
-    const view = await resolve(metadata, tools);
-    const reasons = new Map(newlyBroken(state.view, view).map((object) => [object.name, object.reason]));
+    const catalog = await resolve(metadata, tools);
+    const reasons = new Map(
+      newlyBroken(state.catalog, catalog).map((object) => [object.name, object.reason]),
+    );
     const failed = tracked.filter((place) => reasons.has(nameOf(place)));
-    if (failed.length === 0) return finish({ state, warnings, metadata, view, args, verb: 'track' });
+    if (failed.length === 0) return finish({ state, warnings, metadata, catalog, args, verb: 'track' });
     for (const place of failed) warn(place, reasons.get(nameOf(place)) ?? '');
     metadata = failed.map(objectOf).reduce(removeObject, metadata);
     tracked = tracked.filter((place) => !failed.includes(place));
@@ -78,8 +80,8 @@ export async function untrackTables(
   });
   const { going, dependents } = settle(state, known, warn);
   const metadata = [...going.map(objectOf), ...dependents].reduce(removeObject, state.metadata);
-  const view = await resolve(metadata, tools);
-  return finish({ state, warnings, metadata, view, args, verb: 'untrack' });
+  const catalog = await resolve(metadata, tools);
+  return finish({ state, warnings, metadata, catalog, args, verb: 'untrack' });
 }
 
 /** A table that stays may depend on another, which then has to stay too; so this is repeated until nothing changes. */
@@ -108,11 +110,11 @@ function finish(done: {
   readonly state: State;
   readonly warnings: readonly Warning[];
   readonly metadata: Metadata;
-  readonly view: Catalog;
+  readonly catalog: Catalog;
   readonly args: { readonly tables: readonly unknown[]; readonly allow_warnings: boolean };
   readonly verb: 'track' | 'untrack';
 }): Step {
-  const { state, warnings, metadata, view, args } = done;
+  const { state, warnings, metadata, catalog, args } = done;
   if (warnings.length > 0 && warnings.length === args.tables.length) {
     throw new MetadataError('invalid-configuration', `all tables failed to ${done.verb}`, {
       internal: warnings,
@@ -121,10 +123,10 @@ function finish(done: {
   if (warnings.length > 0 && !args.allow_warnings) {
     throw new MetadataError('metadata-warnings', 'failed due to metadata warnings', { internal: warnings });
   }
-  const broken = newlyBroken(state.view, view);
+  const broken = newlyBroken(state.catalog, catalog);
   if (broken.length > 0) throw refusal(broken, null);
   const answer = warnings.length > 0 ? { ...SUCCESS, warnings } : SUCCESS;
-  return { state: changed(state, metadata, view), answer };
+  return { state: changed(state, metadata, catalog), answer };
 }
 
 function objectOf({ source, table }: TablePlace): ObjectRef {
