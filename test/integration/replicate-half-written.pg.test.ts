@@ -13,7 +13,6 @@ import { Progress } from '../../src/replicate/follow/progress.ts';
 import { Pump } from '../../src/replicate/follow/pump.ts';
 import { acquireLease } from '../../src/replicate/lead/lease.ts';
 import { Session } from '../../src/replicate/session.ts';
-import { relationMismatch } from '../../src/replicate/table/relation-check.ts';
 import { untilFirstFailure } from '../../src/replicate/together.ts';
 import { Applier } from '../../src/replicate/write/applier.ts';
 import { cacheSink, Sinks } from '../../src/replicate/write/sink.ts';
@@ -44,7 +43,7 @@ const relation: Relation = {
 };
 
 function sinks(): Sinks {
-  const all = new Sinks(relationMismatch);
+  const all = new Sinks(new Set());
   const columns = [{ name: 'id', type: 'integer', oid: 23 }];
   const known = { shape: null, parts: null, exists: true };
   const copy = { target: 'pg2', table, relation: 'copy', columns, key: ['id'], ...known };

@@ -2,7 +2,7 @@ import type { TableColumns } from '../../../connectors/connector.ts';
 import { inCache } from '../../cache/names.ts';
 import { identifiers } from '../../cache/table/ddl.ts';
 import type { StoredTable } from '../../cache/table/stored.ts';
-import { isHeldAsItIs } from '../table/relation-check.ts';
+import { isHeldAsItIs } from '../write/relation-check.ts';
 
 /**
  * Types with one binary form on every version of Postgres, and their arrays, by the numbers they have everywhere. The

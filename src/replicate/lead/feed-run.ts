@@ -11,7 +11,6 @@ import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { LEAVE_MS, type Session } from '../session.ts';
 import type { Exclusively } from '../table/discard.ts';
-import { relationMismatch } from '../table/relation-check.ts';
 import { SourceTypes } from '../table/source-types.ts';
 import { untilFirstFailure } from '../together.ts';
 import { Verifier } from '../verify/verifier.ts';
@@ -75,7 +74,7 @@ class FeedRun {
 
   constructor(scene: FeedScene, session: Session, means: CopyMeans) {
     this.#scene = scene;
-    this.#sinks = new Sinks(relationMismatch, new Set(scene.sought));
+    this.#sinks = new Sinks(new Set(scene.sought));
     scene.sought.clear();
     this.#session = session;
     this.#means = means;

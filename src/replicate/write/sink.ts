@@ -7,6 +7,7 @@ import { printTable, type TableRef, tableKey } from '../../core/names.ts';
 import type { Relation } from '../../core/rows/change.ts';
 import { picked, type Row } from '../../core/rows/row.ts';
 import { TableBroken, UnknownPartition } from '../interruptions.ts';
+import { relationMismatch } from './relation-check.ts';
 
 /** Where one table's changes go for one generation: to the cache table itself, or to the overlay while it is copied. */
 export interface Sink {
@@ -54,15 +55,10 @@ const NOWHERE: readonly Bound[] = [];
 export class Sinks {
   readonly #sinks = new Map<string, readonly Sink[]>();
   #bound = new WeakMap<Relation, readonly Bound[]>();
-  readonly #check: (stored: Generation, relation: Relation) => string | null;
   readonly #sought: ReadonlySet<number>;
 
   /** `sought` are partitions that the tables were looked through for, because rows had come from them. */
-  constructor(
-    check: (stored: Generation, relation: Relation) => string | null,
-    sought: ReadonlySet<number> = new Set(),
-  ) {
-    this.#check = check;
+  constructor(sought: ReadonlySet<number>) {
     this.#sought = sought;
   }
 
@@ -101,7 +97,7 @@ export class Sinks {
   }
 
   #bind(sink: Sink, relation: Relation): Bound {
-    const mismatch = this.#check(sink.stored, relation);
+    const mismatch = relationMismatch(sink.stored, relation);
     if (mismatch !== null) throw new TableBroken(sink.stored, mismatch);
     this.#refuseUnknown(sink, relation);
     const places = placesIn(relation, sink);

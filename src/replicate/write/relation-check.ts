@@ -1,4 +1,4 @@
-import type { StoredTable } from '../../cache/table/stored.ts';
+import type { Generation, StoredColumn } from '../../cache/table/stored.ts';
 import type { Relation } from '../../core/rows/change.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 
@@ -7,7 +7,7 @@ import type { TableShape } from '../../core/rows/table-shape.ts';
 const FIRST_MADE_OID = 12_000;
 
 /** Whether a copy holds a column with its very type, length and precision. */
-export function isHeldAsItIs({ oid, type }: StoredTable['columns'][number]): boolean {
+export function isHeldAsItIs({ oid, type }: StoredColumn): boolean {
   return oid < FIRST_MADE_OID && type !== 'text' && type !== 'text[]';
 }
 
@@ -15,7 +15,7 @@ const UNNAMED_PARTITION = 'a partition of it has had another replica identity on
 
 /** Why the stream's table is no longer the one that was copied; null when it is. Columns the cache does not hold do not matter. */
 export function relationMismatch(
-  stored: Pick<StoredTable, 'columns' | 'key' | 'modifiers' | 'shape'>,
+  stored: Pick<Generation, 'columns' | 'key' | 'modifiers' | 'shape'>,
   relation: Relation,
 ): string | null {
   if (relation.fault !== undefined) return relation.fault;
@@ -31,7 +31,7 @@ export function relationMismatch(
 }
 
 function columnMismatch(
-  { columns, modifiers }: Pick<StoredTable, 'columns' | 'modifiers'>,
+  { columns, modifiers }: Pick<Generation, 'columns' | 'modifiers'>,
   relation: Relation,
 ): string | null {
   const found = new Map(relation.columns.map((column) => [column.name, column]));
