@@ -1,5 +1,5 @@
 import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
-import { saveLastError } from '../../cache/feed/last-error.ts';
+import { saveLastError } from '../../cache/feed/row.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { printTable, tableKey } from '../../core/names.ts';

@@ -1,4 +1,4 @@
-import { saveLastError } from '../../cache/feed/last-error.ts';
+import { saveLastError } from '../../cache/feed/row.ts';
 import { inCache } from '../../cache/names.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import { createIndexSql } from '../../cache/table/ddl.ts';
