@@ -104,8 +104,7 @@ export class TargetDatabase {
   }
 
   async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
-    const publishing = { ...this.target, name: this.#publication };
-    const { judged, followed, mark } = await checkTables(publishing, this.admin, tables);
+    const { judged, followed, mark } = await checkTables(this.admin, this.#publication, tables);
     this.#checked = { followed, mark };
     return judged;
   }

@@ -31,14 +31,17 @@ export interface Checked {
 }
 
 /** Judges each table by the rules in publishable.ts. */
-export function checkTables(target: Target, admin: AdminPool, tables: readonly TableRef[]): Promise<Checked> {
+export function checkTables(
+  admin: AdminPool,
+  publication: string,
+  tables: readonly TableRef[],
+): Promise<Checked> {
   return admin.snapshot(async (query) => {
-    const publication = await readPublication(query, target.name);
-    const facts = await readTableFacts(query, target.name, tables);
-    const { shapes, followed } = await readShapes(query, target.name, tables);
-    const { mark } = await readMark(query, target.name, followed);
-    const { exists, version } = publication;
-    const to = { publication: target.name, exists, version, together: tables };
+    const { exists, version } = await readPublication(query, publication);
+    const facts = await readTableFacts(query, publication, tables);
+    const { shapes, followed } = await readShapes(query, publication, tables);
+    const { mark } = await readMark(query, publication, followed);
+    const to = { publication, exists, version, together: tables };
     const judged = tables.map((table, index) =>
       judge(table, { facts: facts[index] ?? null, shape: shapes[index] ?? null }, to),
     );

@@ -125,6 +125,16 @@ export class Session {
   }
 }
 
+/** What a source database answers over a session of its own, which must not take long. */
+export async function askSource<T>(url: string, ask: (client: pg.Client) => Promise<T>): Promise<T> {
+  const session = await Session.open({ url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 });
+  try {
+    return await ask(session.client);
+  } finally {
+    await session.close();
+  }
+}
+
 function destroySocket(client: pg.Client, reason?: Error): void {
   const { connection } = client as pg.Client & { connection?: { stream?: { destroy(why?: Error): void } } };
   connection?.stream?.destroy(reason);

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
+import { storedTargets } from '../cache/feed/row.ts';
 import type { Catalog, WantedTable } from '../catalog/catalog.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
@@ -11,9 +12,9 @@ import { FeedRunner } from './lead/feed-runner.ts';
 import { type Addressed, MovedFeeds, type Pair, type Running } from './moved-feeds.ts';
 import { Pace } from './pace.ts';
 import { say } from './say.ts';
+import { askSource } from './session.ts';
 import { LeftTargets } from './slot/left-targets.ts';
 import { type NotedSlot, type SlotBook, SlotNotes } from './slot/slot-book.ts';
-import { targetsIn } from './slot/targets-in.ts';
 import { UnfollowedSlots } from './slot/unfollowed-slots.ts';
 import { SourceClock } from './source-clock.ts';
 import type { StepHook } from './steps.ts';
@@ -138,7 +139,7 @@ export class Supervisor {
       const state = snapshot.catalog.sources.get(source);
       if (state === undefined || state.unavailable !== null || this.#searched.get(source) === url) continue;
       try {
-        for (const target of await targetsIn(url)) {
+        for (const target of await askSource(url, storedTargets)) {
           const pair = { source, target };
           if (!this.#running.has(keyOf(source, target))) this.#begin(pair, wantedOf(snapshot, pair));
         }

@@ -4,7 +4,7 @@ import type { SourceName } from '../../core/names.ts';
 import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
-import { Session } from '../session.ts';
+import { askSource } from '../session.ts';
 import { AwayWatch } from './away-watch.ts';
 import { isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
 import { isRead, Unread } from './unread.ts';
@@ -132,15 +132,6 @@ export class LeftTargets {
 
 /** Whether the feed's copies are of another database than the one that is to be left, or there is no such feed any more. */
 async function isLeft({ sourceUrl, target }: LeftTarget, connector: Connector): Promise<boolean> {
-  const session = await Session.open({
-    url: sourceUrl,
-    applicationName: 'nearjoin supervisor',
-    answerWithinMs: 10_000,
-  });
-  try {
-    const feed = (await readCacheStatus(session.client)).feeds.get(target);
-    return feed === undefined || isOtherDatabase(feed.identity, await connector.identify());
-  } finally {
-    await session.close();
-  }
+  const feed = (await askSource(sourceUrl, readCacheStatus)).feeds.get(target);
+  return feed === undefined || isOtherDatabase(feed.identity, await connector.identify());
 }
