@@ -6,7 +6,7 @@ import { modifiersOfTypes } from '../../cache/table/type-modifiers.ts';
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
-import { underNewGenerations } from '../table/discard.ts';
+import { underNewGenerations } from '../table/generations.ts';
 import type { Sized } from '../table/reconcile.ts';
 import { overlaySink } from '../write/sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
@@ -68,7 +68,7 @@ export class Beginnings {
     if (mine.begun === null) {
       const together = this.#together(mine);
       const group = together.length === 1 ? null : { left: together.length, held: null };
-      const all = begin(together, false);
+      const all = beginTogether(together, false);
       for (const [at, each] of together.entries()) {
         each.group = group;
         each.begun = all.then(
@@ -127,17 +127,17 @@ async function leave(group: Group | null): Promise<void> {
 
 /** Begins the copy of a large table. Its cache table is made at once, which also shows that the copy can be resumed. */
 export async function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
-  const [begun] = await begin([{ wanted, work }], true);
+  const [begun] = await beginTogether([{ wanted, work }], true);
   return must(begun, 'a copy');
 }
 
 async function beginAlone({ wanted, work }: Waiting): Promise<Begun> {
-  const [begun] = await begin([{ wanted, work }], false);
+  const [begun] = await beginTogether([{ wanted, work }], false);
   return must(begun, 'a copy');
 }
 
 /** From here on changes are kept in overlays: a change is either in every snapshot taken later, or in an overlay. */
-async function begin(
+async function beginTogether(
   copies: readonly Pick<Waiting, 'wanted' | 'work'>[],
   isLarge: boolean,
 ): Promise<readonly Begun[]> {

@@ -2,7 +2,7 @@ import type { StoredTable } from '../../cache/table/stored.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { Turns } from '../../core/waiting/turns.ts';
-import { savePending } from '../table/discard.ts';
+import { savePending } from '../table/generations.ts';
 import type { Cacheable, Sized } from '../table/reconcile.ts';
 import { Beginnings, beginLarge } from './beginnings.ts';
 import { mergeCopy } from './merge.ts';

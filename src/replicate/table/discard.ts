@@ -1,24 +1,18 @@
 import { inCache, relationName } from '../../cache/names.ts';
-import { isRefusal, type Queryable, rowsOf } from '../../cache/queryable.ts';
+import { isRefusal, type Queryable } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
-import { saveReplacement } from '../../cache/table/serving.ts';
 import {
   deleteStoredTable,
   type Generation,
-  loadStoredTables,
-  type StoredColumn,
   type StoredTable,
-  saveStoredTable,
   updateStoredTable,
 } from '../../cache/table/stored.ts';
-import { must } from '../../core/assert.ts';
-import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';
-import type { Sized } from './reconcile.ts';
+import { nextGeneration } from './generations.ts';
 
 /**
  * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what has
@@ -181,88 +175,4 @@ export async function retire(
   } catch (error) {
     if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
   }
-}
-
-/** Lets a ready copy serve while another with more columns is made. */
-export async function replace(
-  client: Queryable,
-  stored: StoredTable,
-  { columns, reason }: { readonly columns: readonly StoredColumn[]; readonly reason: string },
-): Promise<void> {
-  const generation = await nextGeneration(client);
-  const relation = relationName(stored.target, stored.table, generation);
-  await saveReplacement(client, stored, { relation, columns, generation, reason });
-}
-
-/** Notes a table that cannot be cached and never was. */
-export async function saveRefused(
-  client: Queryable,
-  target: SourceName,
-  table: TableRef,
-  reason: string,
-): Promise<void> {
-  const generation = await nextGeneration(client);
-  const relation = relationName(target, table, generation);
-  const empty = {
-    target,
-    table,
-    relation,
-    columns: [],
-    key: [],
-    overlay: null,
-    rowsEstimated: null,
-    shape: null,
-    generation,
-  };
-  await saveStoredTable(client, empty, { kind: 'failed', reason });
-}
-
-/** Each table under a new generation, which no copy ever had. */
-export async function underNewGenerations(
-  client: Queryable,
-  target: SourceName,
-  tables: readonly Sized[],
-): Promise<readonly Parameters<typeof saveStoredTable>[1][]> {
-  const generations = await nextGenerations(client, tables.length);
-  return tables.map(({ table, columns, key, rowsEstimated, shape }, at) => {
-    const generation = must(generations[at], 'a generation');
-    const relation = relationName(target, table, generation);
-    const rows = Math.round(rowsEstimated);
-    return { target, table, relation, columns, key, rowsEstimated: rows, shape, generation, overlay: null };
-  });
-}
-
-/** Notes tables whose copy waits for its turn, with what it will be of. */
-export async function savePending(
-  client: Queryable,
-  target: SourceName,
-  tables: readonly Sized[],
-): Promise<void> {
-  const stored = new Set((await loadStoredTables(client, target)).map(({ table }) => tableKey(table)));
-  const noted = await underNewGenerations(client, target, tables);
-  await Promise.all(
-    noted.map((each) => {
-      if (!stored.has(tableKey(each.table))) return saveStoredTable(client, each, { kind: 'pending' });
-      return updateStoredTable(client, each, {
-        columns: JSON.stringify(each.columns),
-        key_columns: JSON.stringify(each.key),
-        shape: JSON.stringify(each.shape),
-      });
-    }),
-  );
-}
-
-/** A number no copy ever had. */
-export async function nextGeneration(client: Queryable): Promise<number> {
-  return must((await nextGenerations(client, 1))[0], 'a generation');
-}
-
-/** So many of them. */
-async function nextGenerations(client: Queryable, count: number): Promise<readonly number[]> {
-  const rows = await rowsOf<{ generation: number }>(
-    client,
-    `select nextval('nearjoin.generation')::int as generation from generate_series(1, $1::int)`,
-    [count],
-  );
-  return rows.map(({ generation }) => generation);
 }

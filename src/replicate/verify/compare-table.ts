@@ -2,7 +2,7 @@ import { type KeyRange, keyText, type RowKey, type RowMark } from '../../core/ro
 import { isSameOrder, type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
 
 /** How much is read at once. */
-export interface Pace {
+export interface ReadPace {
   readonly pageRows: number;
   /** Pages of the target read before waiting for the cache to have caught up with them. */
   readonly pagesAtOnce: number;
@@ -11,11 +11,11 @@ export interface Pace {
 }
 
 /** The pace of a comparison an administrator waits for. */
-export const USUAL_PACE: Pace = { pageRows: 10_000, pagesAtOnce: 4, rowsPerSecond: null };
+export const USUAL_PACE: ReadPace = { pageRows: 10_000, pagesAtOnce: 4, rowsPerSecond: null };
 
 /** What a pass over a table calls back. */
 export interface PassOptions {
-  readonly pace: Pace;
+  readonly pace: ReadPace;
   /** So many more rows were looked at. */
   readonly onRows: (rows: number) => Promise<void>;
   /** Keys whose rows differed: perhaps only because they were changing. False ends the pass. */

@@ -20,7 +20,7 @@ import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
 import { say } from '../say.ts';
 import { applicationName, Session } from '../session.ts';
-import { comparePieces, type Pace, USUAL_PACE } from './compare-table.ts';
+import { comparePieces, type ReadPace, USUAL_PACE } from './compare-table.ts';
 import { lookAgain, type Settled, settle } from './settle.ts';
 import { openSides, type Sides, type VerifyScene } from './sides.ts';
 
@@ -246,7 +246,7 @@ class Run {
 }
 
 /** A background comparison reads little at a time; it shall not be felt. */
-function paceOf(rowsPerSecond: number | null): Pace {
+function paceOf(rowsPerSecond: number | null): ReadPace {
   if (rowsPerSecond === null) return USUAL_PACE;
   const pageRows = Math.max(100, Math.min(USUAL_PACE.pageRows, rowsPerSecond));
   return { pageRows, pagesAtOnce: 1, rowsPerSecond };
