@@ -15,9 +15,9 @@ import {
   fingerprintSql,
   INDEXES_SQL,
   KNOWN_TYPES_SQL,
+  MAY_SEE_SYSTEM_SQL,
   serverSql,
   TABLES_SQL,
-  TELLS_SYSTEM_SQL,
   typesSql,
 } from './introspect/introspect-sql.ts';
 import { NOTHING_ASKED } from './introspect/native-text.ts';
@@ -82,10 +82,10 @@ const LONGEST_CONNECT_MS = 5_000;
 /** Reads everything the catalog needs to know of a database, in one snapshot; throws when it does not answer in time. */
 export async function introspect(url: string, options: IntrospectOptions = {}): Promise<Introspection> {
   const wanted = options.functions ?? [];
-  return await withClient(url, options, async (client, tellsSystem) => {
+  return await withClient(url, options, async (client, maySeeSystem) => {
     const [server, tables, columns, indexes, foreignKeys, functions, types, known, fingerprint] =
       await answers(client, [
-        serverSql(tellsSystem),
+        serverSql(maySeeSystem),
         TABLES_SQL,
         COLUMNS_SQL,
         INDEXES_SQL,
@@ -93,7 +93,7 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
         functionsSql(wanted),
         typesSql(wanted),
         KNOWN_TYPES_SQL,
-        fingerprintSql(wanted, tellsSystem),
+        fingerprintSql(wanted, maySeeSystem),
       ]);
     const book = new TypeBook(types as readonly TypeRow[]);
     const found = assemble({
@@ -123,8 +123,8 @@ export async function introspect(url: string, options: IntrospectOptions = {}): 
 
 /** Only the fingerprint, equal to that of a reading of the same functions: cheap enough to ask every few seconds. */
 export async function fingerprintOf(url: string, options: IntrospectOptions = {}): Promise<string> {
-  return await withClient(url, options, async (client, tellsSystem) =>
-    String((await answers(client, [fingerprintSql(options.functions ?? [], tellsSystem)]))[0]),
+  return await withClient(url, options, async (client, maySeeSystem) =>
+    String((await answers(client, [fingerprintSql(options.functions ?? [], maySeeSystem)]))[0]),
   );
 }
 
@@ -141,7 +141,7 @@ async function answers(client: pg.Client, queries: readonly string[]): Promise<r
 async function withClient<T>(
   url: string,
   options: IntrospectOptions,
-  use: (client: pg.Client, tellsSystem: boolean) => Promise<T>,
+  use: (client: pg.Client, maySeeSystem: boolean) => Promise<T>,
 ): Promise<T> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   options.signal?.throwIfAborted();
@@ -158,13 +158,13 @@ async function withClient<T>(
   options.signal?.addEventListener('abort', stop, { once: true });
   try {
     await client.connect();
-    const begun = await client.query<{ tells: boolean }>(
+    const begun = await client.query<{ allowed: boolean }>(
       `begin isolation level repeatable read read only; set local search_path = pg_catalog;
        set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off;
-       ${TELLS_SYSTEM_SQL}`,
+       ${MAY_SEE_SYSTEM_SQL}`,
     );
-    const tells = statementResults(begun).at(-1)?.rows[0]?.tells === true;
-    const result = await use(client, tells);
+    const maySeeSystem = statementResults(begun).at(-1)?.rows[0]?.allowed === true;
+    const result = await use(client, maySeeSystem);
     await client.query('commit');
     return result;
   } catch (error) {

@@ -11,7 +11,14 @@ import { withOwnTypes } from './resolve/call/computed-types.ts';
 import { type NamedFunction, resolveFunction } from './resolve/call/functions.ts';
 import { type NamedQuery, resolveQuery } from './resolve/call/native-queries.ts';
 import { Conflicts } from './resolve/conflicts.ts';
-import { type Draft, eachTable, finderIn, finderWith, foundOf, type Tables } from './resolve/drafts.ts';
+import {
+  type Draft,
+  eachTable,
+  finderIn,
+  finderWithQueries,
+  foundOf,
+  type Tables,
+} from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
 import { CheckedMemo, Memo } from './resolve/memo.ts';
@@ -209,7 +216,7 @@ export class Resolver {
       const inputs = [table, found, availability, JSON.stringify(metadata.customization)];
       return this.#related.take(
         tracked,
-        { inputs, find: finderWith(plain, drafts) },
+        { inputs, find: finderWithQueries(plain, drafts) },
         problems,
         (list, find) =>
           withRelationships(table, tracked, { found, names, sources: { find, unavailable } }, list),

@@ -93,6 +93,7 @@ async function handOver(directory: string, account: Account | null): Promise<str
   );
 }
 
+/** What a server is launched from. */
 interface Launch {
   readonly options: PostgresOptions;
   readonly directory: string;
@@ -109,17 +110,17 @@ interface Started {
   readonly ended: Promise<void>;
 }
 
-async function launch(launch: Launch): Promise<Started> {
-  const { port, signal } = launch.options;
+async function launch(setup: Launch): Promise<Started> {
+  const { port, signal } = setup.options;
   const lockedUntil = systemClock.monotonicMs() + LOCK_FREE_WITHIN_MS;
   for (let tried = 1; ; tried += 1) {
-    const outcome = await tryLaunch(launch, port ?? (await freePort()));
+    const outcome = await tryLaunch(setup, port ?? (await freePort()));
     if (outcome.kind === 'ready') return outcome.started;
     // Another process may have taken the free port; a server that is stopping holds its lock a moment longer.
     const again =
       (isPortTaken(outcome.log) && port === undefined && tried < PORT_TRIES) ||
       (isLocked(outcome.log) && systemClock.monotonicMs() < lockedUntil);
-    if (!again) throw new NearjoinError('start-failed', failure(outcome.log, launch));
+    if (!again) throw new NearjoinError('start-failed', failure(outcome.log, setup));
     await systemClock.delay(100, signal);
     signal?.throwIfAborted();
   }
@@ -133,31 +134,31 @@ function isLocked(log: string): boolean {
   return /lock file "postmaster.pid" already exists|pre-existing shared memory/.test(log);
 }
 
-function failure(log: string, launch: Launch): string {
+function failure(log: string, setup: Launch): string {
   const lines = log.trim().split('\n').slice(-5).join('\n');
-  return `Postgres ${launch.binaries.version} did not start in ${launch.directory}:\n${lines}`;
+  return `Postgres ${setup.binaries.version} did not start in ${setup.directory}:\n${lines}`;
 }
 
 type Outcome =
   | { readonly kind: 'ready'; readonly started: Started }
   | { readonly kind: 'failed'; readonly log: string };
 
-async function tryLaunch(launch: Launch, port: number): Promise<Outcome> {
-  const logPath = join(launch.directory, 'server.log');
+async function tryLaunch(setup: Launch, port: number): Promise<Outcome> {
+  const logPath = join(setup.directory, 'server.log');
   const log = await open(logPath, 'w', 0o600);
   const child = spawn(
-    join(launch.binaries.directory, 'postgres'),
-    ['-D', launch.cluster.data, ...settings(launch.options, port)],
-    { ...spawnOptions(launch), stdio: ['ignore', log.fd, log.fd] },
+    join(setup.binaries.directory, 'postgres'),
+    ['-D', setup.cluster.data, ...settings(setup.options, port)],
+    { ...spawnOptions(setup), stdio: ['ignore', log.fd, log.fd] },
   );
   const ended = once(child, 'exit').then(() => undefined); // before anything is awaited: it may exit at once
   ended.catch(() => undefined); // an executable that cannot run: seen below as a missing pid
-  if (child.pid !== undefined) launch.guard.watch(child.pid);
+  if (child.pid !== undefined) setup.guard.watch(child.pid);
   await log.close();
   if (child.pid === undefined) return { kind: 'failed', log: 'the executable could not be started' };
-  void ended.then(() => child.pid !== undefined && launch.guard.forget(child.pid));
+  void ended.then(() => child.pid !== undefined && setup.guard.forget(child.pid));
   const started: Started = { child, pid: child.pid, port, ended };
-  if (await becomesReady(started, launch)) return { kind: 'ready', started };
+  if (await becomesReady(started, setup)) return { kind: 'ready', started };
   if (child.exitCode === null && child.signalCode === null) child.kill('SIGQUIT');
   await ended;
   return { kind: 'failed', log: await readFile(logPath, 'utf8') };

@@ -47,7 +47,7 @@ function holdsAll(names: readonly TableRef[], wanted: readonly TableRef[]): bool
 }
 
 /** Whether a reading answers all that is asked. */
-export function tells(reading: Introspection, { enumTables, functions, queries }: Asked): boolean {
+export function answersAll(reading: Introspection, { enumTables, functions, queries }: Asked): boolean {
   return (
     enumTables.every((table) => reading.enumValues.has(tableKey(table))) &&
     functions.every((name) => reading.functions.has(tableKey(name))) &&

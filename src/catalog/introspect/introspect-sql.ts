@@ -30,9 +30,9 @@ const COLLATION_LOCALE = `(
   select ${localeOf('l.collprovider', "coalesce(c.facts ->> 'colllocale', c.facts ->> 'colliculocale', l.collctype)")}
     from (select to_jsonb(l) as facts) c)`;
 
-const facts = (tellsSystem: boolean): string => `
+const facts = (maySeeSystem: boolean): string => `
   json_build_object(
-    'systemId', ${tellsSystem ? SYSTEM_ID : 'null'},
+    'systemId', ${maySeeSystem ? SYSTEM_ID : 'null'},
     'database', current_database(),
     'version', current_setting('server_version_num')::int,
     'locale', ${DATABASE_LOCALE},
@@ -43,11 +43,11 @@ const facts = (tellsSystem: boolean): string => `
     'mayCreate', has_database_privilege(current_database(), 'create'))`;
 
 /** Whether our user may ask for the system identifier. */
-export const TELLS_SYSTEM_SQL = `select has_function_privilege('pg_control_system()', 'execute') as tells`;
+export const MAY_SEE_SYSTEM_SQL = `select has_function_privilege('pg_control_system()', 'execute') as allowed`;
 
 /** What the server is and what our user may do. */
-export const serverSql = (tellsSystem: boolean): string =>
-  `select ${facts(tellsSystem)} as answer from pg_roles r where r.rolname = current_user`;
+export const serverSql = (maySeeSystem: boolean): string =>
+  `select ${facts(maySeeSystem)} as answer from pg_roles r where r.rolname = current_user`;
 
 /** One array per table: oid, schema, name, kind, comment, replica identity, persistence, owned. */
 export const TABLES_SQL = `
@@ -168,7 +168,7 @@ const hashed = (what: string): string =>
  * A short text that changes with any table, column, key, type, enum, comment, extension or right, with those functions, and with the name
  * of a schema: row identities of the catalog, whose `xmin` moves with every change of definition but not with vacuum or analyze.
  */
-export const fingerprintSql = (functions: readonly FunctionRef[], tellsSystem: boolean): string => `
+export const fingerprintSql = (functions: readonly FunctionRef[], maySeeSystem: boolean): string => `
 with relations as materialized (${RELATIONS})
 select to_json(md5(concat_ws(' ',
   (${hashed("c.oid::text || ' ' || c.nspname || ' ' || c.xmin::text")} from relations c),
@@ -185,4 +185,4 @@ select to_json(md5(concat_ws(' ',
     where t.oid >= 16384 and t.typcategory <> 'A' and coalesce(k.relkind, 'c') = 'c'),
   (${hashed("e.oid::text || ' ' || e.xmin::text")} from pg_extension e),
   (${hashed('f.id')} from (${functionVersionsSql(functions)}) f),
-  (select (${facts(tellsSystem)})::text from pg_roles r where r.rolname = current_user)))) as answer`;
+  (select (${facts(maySeeSystem)})::text from pg_roles r where r.rolname = current_user)))) as answer`;

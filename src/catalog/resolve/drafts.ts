@@ -51,7 +51,7 @@ export function finderIn(tables: Tables): FindTable {
 }
 
 /** Finds native queries too: relationships can lead to them as if they were tables. */
-export function finderWith(tables: Tables, drafts: readonly Draft[]): FindTable {
+export function finderWithQueries(tables: Tables, drafts: readonly Draft[]): FindTable {
   const find = finderIn(tables);
   const queries = new Map(drafts.map((draft) => [draft.name, draft.queries]));
   return (source, table) => find(source, table) ?? queries.get(source)?.get(tableKey(table))?.table;

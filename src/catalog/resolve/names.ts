@@ -45,7 +45,7 @@ export function baseName(table: TableRef, configuration: TableConfiguration | un
 }
 
 /** A text of the metadata that may replace a default: absent keeps the default, empty removes it. */
-export function describe(override: string | null | undefined, fallback: string | null): string | null {
+export function descriptionOf(override: string | null | undefined, fallback: string | null): string | null {
   if (override === null || override === undefined) return fallback;
   return override === '' ? null : override;
 }
@@ -73,7 +73,7 @@ export function rootNames(
   const root = (override: RootOverride, ending: string, text: string): RootName => {
     const changed = typeof override === 'string' ? { name: override } : override;
     const name = changed?.name ?? `${base}${ending === '' ? '' : spelling.rootEnding(ending)}`;
-    return { name: rootField(name), description: describe(changed?.comment, text) };
+    return { name: rootField(name), description: descriptionOf(changed?.comment, text) };
   };
   const data = `fetch data from the table: "${printed}"`;
   return {

@@ -13,7 +13,7 @@ import type { Draft } from './drafts.ts';
 import type { FindTable } from './memo.ts';
 import { attempt } from './problems.ts';
 import { type LocalScope, resolveLocal } from './relationship/local-relationships.ts';
-import { unclashing } from './relationship/relationships.ts';
+import { claimRelationship } from './relationship/relationships.ts';
 import { type RemoteScope, resolveRemote } from './relationship/remote-relationships.ts';
 import { type Permitting, permissionsOf } from './rule/permissions.ts';
 
@@ -90,7 +90,7 @@ function relationshipsOf(
     ...byHand('array', entry.array_relationships),
     ...(entry.remote_relationships ?? []).map((one) => resolveRemote(table, one, remote)),
   ];
-  return new Map(all.map((one) => [one.name, unclashing(one, table, taken)]));
+  return new Map(all.map((one) => [one.name, claimRelationship(one, table, taken)]));
 }
 
 /** Select permissions, and the model they belong to. */

@@ -8,7 +8,7 @@ import { type Introspection, isAvailable } from '../introspection.ts';
 import type { KafkaFeed } from '../part/kafka-feed.ts';
 import { NO_TYPES } from '../type/held-type.ts';
 import { withRows } from './call/functions.ts';
-import { type Draft, finderIn, finderWith, type Tables } from './drafts.ts';
+import { type Draft, finderIn, finderWithQueries, type Tables } from './drafts.ts';
 import { finishedQueries } from './queries-in.ts';
 
 /** The sources of a catalog. Native queries refer to tables without permissions (`related`), functions return finished ones (`permitted`). */
@@ -18,7 +18,10 @@ export function sourcesOf(
   problems: InconsistentObject[],
 ): ReadonlyMap<SourceName, Source> {
   const unavailable = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
-  const scope = { sources: { find: finderWith(related, drafts), unavailable }, ruled: finderIn(related) };
+  const scope = {
+    sources: { find: finderWithQueries(related, drafts), unavailable },
+    ruled: finderIn(related),
+  };
   const sources = drafts.map((draft): Source => {
     const { name, names, found, metadata } = draft;
     const tables = must(permitted.get(name), 'tables of a source');

@@ -7,7 +7,7 @@ import type { Column, Table } from '../catalog.ts';
 import { type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
 import { HASURA_DEFAULT } from '../part/spelling.ts';
 import { enumValuesOf } from './enums.ts';
-import { baseName, describe, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
+import { baseName, descriptionOf, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
 /** A tracked table with its columns and names, null when something is wrong with it; relationships and permissions come later. */
@@ -65,7 +65,7 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
       table: HASURA_DEFAULT.rootBase(base),
     },
     ...ownLocaleIn(scope),
-    description: describe(
+    description: descriptionOf(
       configuration?.comment,
       real.comment ?? `columns and relationships of "${printed}"`,
     ),
@@ -107,7 +107,7 @@ function resolveColumns(
       type: column.type,
       notNull: column.notNull,
       generated: column.generated,
-      description: describe(config?.comment, column.comment),
+      description: descriptionOf(config?.comment, column.comment),
       enumTable: null,
       upperCased: false,
       ...(column.loose === true ? { loose: true as const } : {}),

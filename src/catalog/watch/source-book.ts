@@ -4,7 +4,7 @@ import type { SourceName } from '../../core/names.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 import { connectionUrl } from '../../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../../metadata/model.ts';
-import { type Asked, askedOf, askedText, covers, tells } from '../introspect/asked.ts';
+import { type Asked, answersAll, askedOf, askedText, covers } from '../introspect/asked.ts';
 import { fingerprintOf, introspect } from '../introspect.ts';
 import { type Found, type Introspection, type Introspections, isAvailable } from '../introspection.ts';
 import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
@@ -203,7 +203,7 @@ export class SourceBook {
     const recalled = url === null ? null : await this.#notes.recall(url);
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
-    if (!tells(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
+    if (!answersAll(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
     const { lookedAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
     const at = lookedAt - ageMs;
     return { ...entry, readAt: at, lookedAt: at, dueAt: dueAt - ageMs };

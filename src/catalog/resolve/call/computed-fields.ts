@@ -8,7 +8,7 @@ import type { FoundArgument, FoundFunction } from '../../introspect/found-functi
 import type { Introspection } from '../../introspection.ts';
 import { HASURA_DEFAULT } from '../../part/spelling.ts';
 import type { FindTable } from '../memo.ts';
-import { baseName, describe, isGraphqlName, type SourceNames } from '../names.ts';
+import { baseName, descriptionOf, isGraphqlName, type SourceNames } from '../names.ts';
 import { attempt, becauseOf, Unresolvable } from '../problems.ts';
 import { onlyFunction } from './functions.ts';
 
@@ -81,7 +81,7 @@ function resolveComputed({ table, tracked, entry }: TrackedField, scope: Compute
   const fallback = found.comment ?? `A computed field, executes function "${printTable(found.ref)}"`;
   return {
     name,
-    description: describe(comment, fallback),
+    description: descriptionOf(comment, fallback),
     signature: signatureOf(found, implicitOf(entry, found)),
     argsType: scope.names.type(argsType),
     returns:

@@ -7,7 +7,7 @@ import type { RootName, Table, TrackedFunction } from '../../catalog.ts';
 import type { FoundFunction, FunctionRef } from '../../introspect/found-functions.ts';
 import type { Introspection } from '../../introspection.ts';
 import { HASURA_DEFAULT } from '../../part/spelling.ts';
-import { describe, isGraphqlName, type SourceNames } from '../names.ts';
+import { descriptionOf, isGraphqlName, type SourceNames } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 import type { TableScope } from '../tables.ts';
 
@@ -135,7 +135,7 @@ function rootNames(
   return {
     rows: {
       name: rootField(rows),
-      description: describe(comment, `execute function "${printed}" which returns "${table}"`),
+      description: descriptionOf(comment, `execute function "${printed}" which returns "${table}"`),
     },
     aggregate: {
       name: rootField(aggregate),

@@ -7,7 +7,7 @@ import { codeParts, numberedParameter, UNCLOSED } from '../../../metadata/object
 import { argumentType } from '../../call/function-arguments.ts';
 import type { Callable, Column, GivenSlot, RootName, Table, TextPart } from '../../catalog.ts';
 import { modelOf, probeOf, valuesIn } from '../../introspect/native-text.ts';
-import { describe, isGraphqlName } from '../names.ts';
+import { descriptionOf, isGraphqlName } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 import { ownLocaleIn, type TableScope } from '../tables.ts';
 
@@ -37,7 +37,7 @@ export function resolveQuery(
     const query = callable(entry, scope);
     checkRelated(entry, fields);
     const columns = checkedColumns(entry, fields, scope);
-    const root = { name, description: describe(entry.description, null) };
+    const root = { name, description: descriptionOf(entry.description, null) };
     const shape = { columns, model: ref.name, description, root };
     const table = tableOf(source.name, entry, shape, scope);
     const types = ['_bool_exp', '_order_by', '_select_column'].map(table.derivedType);

@@ -6,7 +6,7 @@ import type {
 import type { Column, JoinPair, Relationship, Table } from '../../catalog.ts';
 import type { FoundForeignKey, Introspection } from '../../introspection.ts';
 import type { FindTable } from '../memo.ts';
-import { describe } from '../names.ts';
+import { descriptionOf } from '../names.ts';
 import { Unresolvable } from '../problems.ts';
 
 /** What a relationship of a table can lead to: the tables and foreign keys of its own database. */
@@ -33,7 +33,7 @@ export function resolveLocal(
     unique: coversKey(right, on),
     indexed: isIndexed(right, on),
     total,
-    description: describe(entry.comment, fallback),
+    description: descriptionOf(entry.comment, fallback),
     remote: null,
   };
 }
@@ -51,7 +51,7 @@ interface Joined {
 
 function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Relationship['kind']): Joined {
   if ('manual_configuration' in using) {
-    const right = ledTo(from, using.manual_configuration);
+    const right = manualTarget(from, using.manual_configuration);
     const { column_mapping: mapping } = using.manual_configuration;
     return { right, on: pairs(from.left, right, Object.entries(mapping)), total: false };
   }
@@ -67,14 +67,14 @@ function joinOf(from: From, using: LocalRelationshipMetadata['using'], kind: Rel
 function forward(from: From, columns: readonly string[]): Joined {
   const { left, scope } = from;
   const key = requiredKey(foreignKeys(scope, left.ref), columns);
-  const right = tracked(from, key.references);
+  const right = trackedTable(from, key.references);
   const on = pairs(left, right, zip(key.columns, key.referencedColumns));
   return { right, on, total: key.validated && on.every((pair) => pair.left.notNull) };
 }
 
 function reverse(from: From, table: TableRef, columns: readonly string[]): Joined {
   const { left, scope } = from;
-  const right = tracked(from, table);
+  const right = trackedTable(from, table);
   const here = foreignKeys(scope, right.ref).filter((key) => sameTable(key.references, left.ref));
   const key = requiredKey(here, columns);
   return { right, on: pairs(left, right, zip(key.referencedColumns, key.columns)), total: false };
@@ -102,15 +102,18 @@ function foreignKeys(scope: LocalScope, table: TableRef): readonly FoundForeignK
 }
 
 /** The table, or native query, that a manual relationship leads to. */
-function ledTo(from: From, { remote_table: table, remote_native_query: query }: ManualConfiguration): Table {
-  if (table !== undefined) return tracked(from, table);
+function manualTarget(
+  from: From,
+  { remote_table: table, remote_native_query: query }: ManualConfiguration,
+): Table {
+  if (table !== undefined) return trackedTable(from, table);
   const right = query === undefined ? undefined : from.scope.find(from.left.source, queryRef(query));
   if (right === undefined)
     throw new Unresolvable(`native query "${query}" is not tracked`, { located: false });
   return right;
 }
 
-function tracked({ left, scope }: From, table: TableRef): Table {
+function trackedTable({ left, scope }: From, table: TableRef): Table {
   const right = scope.find(left.source, table);
   if (right === undefined)
     throw new Unresolvable(`table "${printTable(table)}" is not tracked`, { located: false });

@@ -42,7 +42,7 @@ function relationshipsOf(
 ): ReadonlyMap<string, Relationship> {
   const found = new Map<string, Relationship>();
   const add = (subject: Subject, resolve: () => Relationship): void => {
-    const relationship = attempt(subject, problems, () => unclashing(resolve(), table, taken));
+    const relationship = attempt(subject, problems, () => claimRelationship(resolve(), table, taken));
     if (relationship !== null) found.set(relationship.name, relationship);
   };
   const place = { source: table.source, table: table.ref };
@@ -63,7 +63,11 @@ function relationshipsOf(
 }
 
 /** Claims the relationship's fields; an array one brings `<name>_aggregate` too. */
-export function unclashing(relationship: Relationship, { spelling }: Table, taken: Taken): Relationship {
+export function claimRelationship(
+  relationship: Relationship,
+  { spelling }: Table,
+  taken: Taken,
+): Relationship {
   const { name, kind } = relationship;
   if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
   const fields = kind === 'array' ? [name, spelling.field(`${name}_aggregate`)] : [name];
