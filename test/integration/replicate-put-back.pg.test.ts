@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ConnectorError } from '../../connectors/connector.ts';
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import { type Lsn, ZERO_LSN } from '../../src/core/position/lsn.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
@@ -206,6 +207,23 @@ test('a target that is started again while its feed is paused is looked after al
   await feed.caughtUp();
 });
 
+test('that the address has come to lead elsewhere ends the stream, though no connection is made for anything else', async () => {
+  await feed.stop();
+  let hasStrayed = false;
+  feed.start({
+    onConnect: (connector) => {
+      connector.strayed = () =>
+        Promise.resolve(hasStrayed ? new ConnectorError('retry', 'it leads elsewhere') : null);
+    },
+  });
+  await feed.caughtUp();
+  hasStrayed = true;
+  const isTold = (line: string): boolean => line.includes('feed interrupted') && line.includes('elsewhere');
+  await feed.until('the stream to be given up', () => Promise.resolve(feed.log.some(isTold)));
+  hasStrayed = false;
+  await feed.caughtUp();
+});
+
 test('a clone of the files to which the address leads is followed, though nothing of the original breaks', async () => {
   await feed.caughtUp();
   await feed.stop();
@@ -221,6 +239,7 @@ test('a clone of the files to which the address leads is followed, though nothin
   // The session that it has stays with the original, and would say of the clone's stream how far it is.
   const opening = other.open(start, null, new AbortController().signal);
   await expect(opening).rejects.toThrow('the address of the target leads to another server');
+  expect((await other.strayed())?.message).toContain('leads to another server');
   await other.close();
   await once(clone.url('postgres'), 'insert into item values (900)');
   await feed.until('a row of the clone', async () => {
