@@ -1,21 +1,21 @@
 import { NearjoinError } from '../core/errors.ts';
-import type { SourceName } from '../core/names.ts';
+import { type SourceName, sameTable } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
-import type { QueryPlan, RootField } from '../plan/plan.ts';
+import type { PlanTable, QueryPlan, RootField } from '../plan/plan.ts';
 import { fillStatement } from '../sql/live/fill-gaps.ts';
+import type { LeafColumn, Leaves } from '../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../sql/statement.ts';
-import { toStatement } from '../sql/to-statement.ts';
 import type { Foreseen, LeafChoice } from './choose-leaves.ts';
 import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import { explainedLeaves } from './explained-leaves.ts';
 import type { FreshnessRequest, RouteDetail } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
 import { inOrder } from './in-order.ts';
 import { gapsOf } from './live/handed-over.ts';
 import { leafColumns } from './live/leaf-columns.ts';
+import { filteredThere } from './live/scope-of-work.ts';
 import type { WirePool } from './wire/pool.ts';
 
 /** How one root field would be answered: Hasura's members, and where each target's rows would come from. */
@@ -73,17 +73,9 @@ async function explainRoot(
   const gaps = openGaps(root, targets);
   const heldTypes = parts.reader.heldTypes(group);
   const leaves = explainedLeaves(root, targets, source, (table) => leafColumns(table, group, heldTypes));
-  const statement = toStatement({
-    source,
-    roots: [root],
-    result: 'answer',
-    params: plan.params,
-    known: group.known,
-    leaves,
-    gaps: new Set(gaps.map(({ field }) => placeOf(field).id)),
-    stringifyNumbers,
-    watermarks: targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : [])),
-  });
+  const cached = targets.flatMap(({ target, choice }) => (choice.route === 'cache' ? [target] : []));
+  const open = new Set(gaps.map(({ field }) => placeOf(field).id));
+  const statement = group.statement('explained', leaves, cached, open);
   const { databases } = parts;
   const explainAt = async (target: SourceName, fill: Statement): Promise<readonly string[]> => {
     try {
@@ -102,6 +94,24 @@ async function explainRoot(
   } catch (error) {
     throw readError(error, source, 'source');
   }
+}
+
+/** Leaves as they would be chosen now; what would be fetched is shown as fetched rows, which their target has filtered where it can. */
+function explainedLeaves(
+  root: RootField,
+  targets: readonly Foreseen[],
+  source: SourceName,
+  columnsOf: (table: PlanTable) => readonly LeafColumn[],
+): Leaves {
+  const filtered = filteredThere(root);
+  return (table) => {
+    if (table.source === source) return { kind: 'table' };
+    const choice = targets.find(({ target }) => target === table.source)?.choice;
+    const cache =
+      choice?.route === 'cache' ? choice.tables.find((held) => sameTable(held.table, table.ref)) : undefined;
+    if (cache !== undefined) return { kind: 'cache', relation: cache.relation, columns: cache.columns };
+    return { kind: 'inline', columns: columnsOf(table), filtered: filtered.has(table.id) };
+  };
 }
 
 /** The gaps that live targets would fill. */
