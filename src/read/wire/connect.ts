@@ -12,8 +12,7 @@ import { FrugalSocket } from './frugal-socket.ts';
 import type { RowMemory } from './incoming.ts';
 import { KEEP_HEAP } from './keep-heap.ts';
 import { encodeCancel } from './messages.ts';
-import type { SessionFacts } from './session-facts.ts';
-import type { WireOptions } from './wire-options.ts';
+import type { SessionFacts, WireOptions } from './wire-options.ts';
 
 /** How connections to one database are made. */
 export interface ConnectOptions extends RowMemory {

@@ -5,8 +5,7 @@ import { receive } from './frugal-socket.ts';
 import { errorFields, Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
-import type { SessionFacts } from './session-facts.ts';
-import type { WireOptions } from './wire-options.ts';
+import type { SessionFacts, WireOptions } from './wire-options.ts';
 
 /** One row: cells in text form, undecoded. */
 export type WireRow = readonly (Buffer | null)[];

@@ -1,6 +1,14 @@
+import type { HistoryName } from '../../core/position/token.ts';
 import type { Turns } from '../../core/waiting/turns.ts';
 import type { RowMemory } from './incoming.ts';
-import type { SessionFacts } from './session-facts.ts';
+
+/** What a session said of its server when it was set up. */
+export interface SessionFacts {
+  /** Which history the server writes; null when it was not asked, or does not say. */
+  readonly history: HistoryName | null;
+  /** Whether the session can make temporary tables. */
+  readonly makesTemps: boolean;
+}
 
 /** What a connection needs besides its socket. */
 export interface WireOptions extends RowMemory, SessionFacts {
