@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
+import { must } from '../../core/assert.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
-import type { Leaf } from '../../sql/place/leaf.ts';
-import { type Gap, placeOf } from '../../sql/shape/gap.ts';
+import type { FetchedLeaf } from '../../sql/place/leaf.ts';
+import type { Gap } from '../../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { WireConnection } from '../wire/connection.ts';
 import { PostgresError } from '../wire/failure.ts';
@@ -55,12 +56,18 @@ export interface StoreParts {
   readonly inlineRows: number;
 }
 
+/** What was fetched for a place. */
+interface Fetched {
+  readonly rows: FetchedRows;
+  readonly leaf: FetchedLeaf;
+  /** The columns that the rows are looked up by. */
+  readonly lookup: readonly string[];
+}
+
 /** The fetched rows of one live answer, and the leaves that read them. */
 export class LeafStore {
   readonly #parts: StoreParts;
-  readonly #rows = new Map<number, FetchedRows>();
-  readonly #leaves = new Map<number, Leaf>();
-  readonly #lookups = new Map<number, readonly string[]>();
+  readonly #places = new Map<number, Fetched>();
   readonly #uses = new Map<string, number>();
   readonly #gaps: Gap[] = [];
   readonly #filling: Promise<unknown>[] = [];
@@ -72,45 +79,40 @@ export class LeafStore {
 
   /** Takes the rows of a place. The statements that fill a temporary table are sent, and not waited for. */
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
-    this.#rows.set(place.id, rows);
-    this.#lookups.set(place.id, lookup);
+    this.#places.set(place.id, { rows, leaf: this.#leafOf(place, rows, lookup), lookup });
+  }
+
+  #leafOf(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): FetchedLeaf {
     const { columns, filtered } = rows;
-    if (rows.count <= this.#parts.inlineRows || !this.#parts.makesTemps) {
-      this.#leaves.set(place.id, { kind: 'inline', columns, filtered });
-      return;
-    }
+    const { inlineRows, makesTemps, temps, connection } = this.#parts;
+    if (rows.count <= inlineRows || !makesTemps) return { kind: 'inline', columns, filtered };
     const table = this.#tempTable(rows, lookup);
-    this.#leaves.set(place.id, { kind: 'temp', relation: table.name, columns, filtered });
-    if (this.#parts.temps.claim(this.#parts.connection, table.name)) {
+    if (temps.claim(connection, table.name)) {
       this.#made.push(table.name);
       for (const statement of createTempTable(table)) this.#send(statement.text, []);
     }
-    const fill = fillTempTable(table, place.id);
-    this.#send(fill.text, this.bind(fill, []));
+    this.#send(fillTempTable(table, place.id).text, rows.arrays);
+    return { kind: 'temp', relation: table.name, columns, filtered };
   }
 
   /** Takes better rows of a place, instead of those it has. */
   replace(place: PlanTable, rows: FetchedRows): void {
-    this.put(place, rows, this.#lookups.get(place.id) ?? []);
+    this.put(place, rows, this.#places.get(place.id)?.lookup ?? []);
   }
 
   /** Whether the target has filtered a place's rows already. */
   isFiltered(place: PlanTable): boolean {
-    return this.#rows.get(place.id)?.filtered ?? false;
+    return this.#places.get(place.id)?.rows.filtered ?? false;
   }
 
   /** Whether a place's rows have a column. */
   holds(place: PlanTable, { name }: Column): boolean {
-    return this.#rows.get(place.id)?.columns.some((column) => column.name === name) ?? false;
+    return this.#places.get(place.id)?.rows.columns.some((column) => column.name === name) ?? false;
   }
 
   /** Lets another place of the plan read the same rows. */
   share(place: PlanTable, from: PlanTable): void {
-    const rows = this.#rows.get(from.id);
-    const leaf = this.#leaves.get(from.id);
-    if (rows === undefined || leaf === undefined) throw new Error('bug: rows shared before they are there');
-    this.#rows.set(place.id, rows);
-    this.#leaves.set(place.id, leaf);
+    this.#places.set(place.id, must(this.#places.get(from.id), 'rows to share'));
   }
 
   /** Notes a field that its target will write. */
@@ -124,29 +126,27 @@ export class LeafStore {
   }
 
   has(place: PlanTable): boolean {
-    return this.#rows.has(place.id);
+    return this.#places.has(place.id);
   }
 
-  leaf(place: PlanTable): Leaf | undefined {
-    return this.#leaves.get(place.id);
+  leaf(place: PlanTable): FetchedLeaf | undefined {
+    return this.#places.get(place.id)?.leaf;
   }
 
-  /** Names the set of leaves and gaps: for the same name, a statement is the same. */
+  /** Names the set of leaves: for the same name, a statement is the same. */
   get key(): string {
-    const one = ([id, leaf]: [number, Leaf]): string => {
-      if (leaf.kind !== 'inline' && leaf.kind !== 'temp') return '';
+    const names = [...this.#places].map(([id, { leaf }]) => {
       const from =
         leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
       return `${id}${leaf.filtered ? 'f' : ''}:${from}`;
-    };
-    const gaps = this.#gaps.map(({ field }) => placeOf(field).id);
-    return [...[...this.#leaves].map(one), `open ${gaps.join(' ')}`].join('\n');
+    });
+    return names.join('\n');
   }
 
   /** Values of a statement: the request's own, and fetched rows. */
   bind(statement: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
     return boundValues(statement, values, (slot) => {
-      if (slot.kind === 'fetched') return this.#rows.get(slot.table)?.arrays[slot.column] ?? null;
+      if (slot.kind === 'fetched') return this.#places.get(slot.table)?.rows.arrays[slot.column] ?? null;
       throw new Error('bug: keys in a statement of the source');
     });
   }

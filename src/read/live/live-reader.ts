@@ -88,7 +88,7 @@ export class LiveReader {
 
   async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
     const { group, values, tokens, signal } = request;
-    const statement = this.#final(request, gaps, { key: openKey(gaps), leaves: request.cachedLeaves });
+    const statement = this.#final(request, gaps, { key: '', leaves: request.cachedLeaves });
     const row = await this.#databases
       .source(group.source)
       .row(statement, boundValues(statement, values), signal);
@@ -202,8 +202,9 @@ export class LiveReader {
     gaps: readonly Gap[],
     { key, leaves }: { readonly key: string; readonly leaves: Leaves },
   ): RootStatement {
-    const open = new Set(gaps.map(({ field }) => placeOf(field).id));
-    return group.statement(`${cacheKey}\n${key}`, leaves, watermarks, open);
+    const open = gaps.map(({ field }) => placeOf(field).id);
+    const named = `${cacheKey}\n${key}\nopen ${open.join(' ')}`;
+    return group.statement(named, leaves, watermarks, new Set(open));
   }
 
   #filled(
@@ -233,8 +234,4 @@ export class LiveReader {
     this.#groups.set(group, kept);
     return kept;
   }
-}
-
-function openKey(gaps: readonly Gap[]): string {
-  return `open ${gaps.map(({ field }) => placeOf(field).id).join(' ')}`;
 }

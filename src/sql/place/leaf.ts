@@ -29,6 +29,9 @@ export type Leaf =
       readonly filtered: boolean;
     };
 
+/** Rows that were fetched. */
+export type FetchedLeaf = Extract<Leaf, { kind: 'inline' | 'temp' }>;
+
 /** Chooses the leaf of each place of a plan. */
 export type Leaves = (table: PlanTable) => Leaf;
 

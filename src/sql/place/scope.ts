@@ -92,7 +92,7 @@ export function directScope(
   return {
     table,
     atHome: isAtHome(leaf),
-    filtered: (leaf.kind === 'inline' || leaf.kind === 'temp') && leaf.filtered,
+    filtered: 'filtered' in leaf && leaf.filtered,
     read: ({ name, computed, beside }) => {
       if (isAtHome(leaf) && beside === 'row') return sql`${whole()}::text`;
       return computed === undefined || !isAtHome(leaf)
