@@ -10,16 +10,6 @@ import type {
 } from './plan.ts';
 import { conditionsIn } from './predicates.ts';
 
-/** Whether the rows of a select are found or ordered through a table outside its database. */
-export function touchesRemote(
-  select: { readonly where: Predicate; readonly orderBy: readonly OrderItem[] },
-  isRemote: (table: PlanTable) => boolean,
-): boolean {
-  const inPath = (item: OrderItem): boolean =>
-    item.path.some((step) => isRemote(step.to) || placesIn(step.where).some(isRemote));
-  return placesIn(select.where).some(isRemote) || select.orderBy.some(inPath);
-}
-
 /** A place, and the filter that its rows have there. */
 export interface Filtered {
   readonly place: PlanTable;
@@ -43,7 +33,7 @@ export function placesBelow(select: Select): readonly PlanTable[] {
   return filtersBelow(select).map(toPlace);
 }
 
-/** Every place that decides which rows a select has, and their order. */
+/** Every place that decides which rows a select has, and their order: what shows a cell orders by it too. */
 export function placesOfRows(select: FindsRows): readonly PlanTable[] {
   return filtersOfRows(select).map(toPlace);
 }

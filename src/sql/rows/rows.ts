@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { Operand, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
-import { touchesRemote } from '../../plan/touches.ts';
+import { placesOfRows } from '../../plan/touches.ts';
 import { isLeaky } from '../condition/leaky.ts';
 import { operandSql } from '../condition/operand.ts';
 import { conditionsSql, joinedTo, relatedRows, visibleValue } from '../condition/predicate.ts';
@@ -101,7 +101,7 @@ export function isCut({
 
 /** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
 function isOrderedAlike(select: Select, { isRemote }: Build): boolean {
-  return isRemote(select.from) || touchesRemote(select, isRemote);
+  return isRemote(select.from) || placesOfRows(select).some(isRemote);
 }
 
 /**
