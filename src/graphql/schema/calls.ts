@@ -7,13 +7,13 @@ import { givenSlots } from '../../catalog/call/function-arguments.ts';
 import type { Signature } from '../../catalog/catalog.ts';
 import { required, sorted, type TypeRegistry } from './named.ts';
 
-/** What the arguments of a function are called. */
+/** Name and description of the input type of a function's arguments. */
 export interface CallNames {
   readonly type: string;
   readonly description: string;
 }
 
-/** The `args` of a field that calls a function; nothing where the request gives none. They may be left out where all have defaults. */
+/** The `args` of a field that calls a function: optional when all of them have defaults, none when a request gives none. */
 export function callArguments(
   registry: TypeRegistry,
   signature: Signature,

@@ -150,7 +150,7 @@ export class ComparisonTypes {
   }
 }
 
-/** What a comparison type is called before it is spelled, and of what its description speaks. */
+/** A comparison type: its name before the naming convention applies, and the type that its description names. */
 interface Naming {
   readonly name: string;
   readonly about: string;

@@ -6,7 +6,7 @@ import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../../plan/root/enti
 import { listOf, required } from './named.ts';
 import type { Field, TableTypes } from './tables.ts';
 
-/** Where fields are wanted: those of a root type, all or some of them. */
+/** The root type that fields are made for; `wanted` limits them to some names. */
 interface Scope {
   readonly catalog: Catalog;
   readonly role: RoleName;

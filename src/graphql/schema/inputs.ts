@@ -27,12 +27,12 @@ import type { ComparisonTypes } from './comparisons.ts';
 import { listOf, type Member, required, sorted, type TypeRegistry } from './named.ts';
 import { fieldsOf, type ValueTypes } from './values.ts';
 
-/** In Hasura's words: what a condition's rows are of. */
+/** What Hasura's descriptions call the rows that a condition filters. */
 function rowsOf({ query, ref }: Table): string {
   return query === undefined ? `table "${printTable(ref)}"` : `logical model for "${query.model}"`;
 }
 
-/** What the types of one schema are made with. */
+/** What all parts of one schema share. */
 export interface Kit {
   readonly catalog: Catalog;
   readonly registry: TypeRegistry;
@@ -92,7 +92,7 @@ export class InputTypes {
     return members;
   }
 
-  /** Computed fields that take nothing of a request, where conditions and orderings could give nothing. */
+  /** Computed values without arguments: conditions and orderings have no place for any. */
   #bareValues(view: VisibleTable): readonly ComputedValue[] {
     return visibleComputedFields(this.#kit.catalog, view)
       .map(({ field }) => field)
@@ -100,7 +100,7 @@ export class InputTypes {
       .filter(({ signature }) => givenSlots(signature).length === 0);
   }
 
-  /** The same of those that are rows. */
+  /** Computed fields without arguments that return rows. */
   #bareRows(view: VisibleTable): readonly { readonly name: string; readonly target: VisibleTable }[] {
     return visibleComputedFields(this.#kit.catalog, view).flatMap(({ field, target }) =>
       target === null || givenSlots(field.signature).length > 0 ? [] : [{ name: field.name, target }],
@@ -169,7 +169,7 @@ export class InputTypes {
     return [...columns, ...related, ...called];
   }
 
-  /** Guards against a type without members, which GraphQL does not have. */
+  /** Whether anything can be ordered by: an input type needs at least one member. */
   #hasOrdering(view: VisibleTable, seen: Set<VisibleTable['table']>): boolean {
     if (seen.has(view.table)) return false;
     seen.add(view.table);

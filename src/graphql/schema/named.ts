@@ -16,13 +16,13 @@ import {
 /** A member of an input object, by its name. */
 export type Member = readonly [string, GraphQLInputFieldConfig];
 
-/** The types of one schema by name: each is made once, however many places use it. */
+/** The types of one schema by name. GraphQL allows one type per name, so each is made once and shared. */
 export class TypeRegistry {
   readonly #types = new Map<string, GraphQLNamedType>(
     [GraphQLInt, GraphQLFloat, GraphQLString, GraphQLBoolean].map((type) => [type.name, type]),
   );
 
-  /** The type of this name, made on first use; `make` must always make the same. */
+  /** The type of this name. `make` is called on first use only, so it must not depend on who asks. */
   once<T extends GraphQLNamedType>(name: string, make: (name: string) => T): T {
     const known = this.#types.get(name);
     if (known !== undefined) return known as T;

@@ -47,7 +47,7 @@ export class TableTypes {
     this.#inputs = new InputTypes(kit);
   }
 
-  /** The root field's name and definition; null when a row of the table has nothing to show to the role. */
+  /** A root field of a table; null when the role sees nothing of a row, since its type would have no fields. */
   rootField({ kind, root, target }: VisibleRootField): Field | null {
     const { description } = root;
     if (kind === 'select_aggregate') {
@@ -68,7 +68,7 @@ export class TableTypes {
     return [root.name, { type: row, args: this.#keyArguments(target), description }];
   }
 
-  /** The same of a field that calls a function; `target` is the table as the role sees it, which the rows are like. */
+  /** A root field that calls a function; its rows have the type of `target`. */
   functionField({ kind, root, called }: VisibleFunctionField, target: VisibleTable): Field | null {
     const { set } = called;
     const args = { ...this.#given(called, root.name), ...this.#arguments(target) };
@@ -87,7 +87,7 @@ export class TableTypes {
     return callArguments(this.#kit.registry, signature, { type, description });
   }
 
-  /** A row with neither visible column, relationship nor computed field would be a type without fields. */
+  /** Whether the role sees a column, a relationship or a computed field. A type needs at least one field. */
   #hasFields(view: VisibleTable): boolean {
     const { catalog } = this.#kit;
     return (
@@ -160,7 +160,7 @@ export class TableTypes {
       return [[name, { type: total ? required(row) : row, args: given, description }]];
     }
     const args = { ...given, ...this.#arguments(target) };
-    // As in Hasura, though there always is a list.
+    // Nullable as in Hasura, although the answer always has a list.
     if (query !== undefined)
       return this.#hasFields(target) ? [[name, { type: listOf(this.row(target)), args, description }]] : [];
     if (this.#hasFields(target))
@@ -240,7 +240,7 @@ export class TableTypes {
     });
   }
 
-  /** What a function can be applied to. As in Hasura a computed field has the same type under every function. */
+  /** The columns and computed fields that a function can be applied to. As in Hasura, a computed field keeps its own type under every function. */
   #operands(view: VisibleTable, called: AggregateFunction): readonly Field[] {
     const columns = columnsFor(called, fieldsOf(view)).map((column): Field => {
       const type: GraphQLOutputType = this.#kit.registry.scalar(resultScalar(called, column));

@@ -6,7 +6,7 @@ import { selectColumns } from '../../plan/argument/enumeration.ts';
 import type { VisibleTable } from '../../plan/role/visible.ts';
 import { type EnumValue, listOf, type TypeRegistry } from './named.ts';
 
-/** What a column's value is in GraphQL, nullability aside. */
+/** The GraphQL type of a column's value, before nullability. */
 export type ValueType = GraphQLScalarType | GraphQLEnumType | GraphQLList<GraphQLNonNull<GraphQLScalarType>>;
 
 const ORDERINGS: readonly (readonly [string, string])[] = [
@@ -48,7 +48,7 @@ export class ValueTypes {
   selectColumns(view: VisibleTable): GraphQLEnumType | null {
     const { name } = selectColumns(view);
     const { query, ref } = view.table;
-    // As in Hasura those of a native query are not described.
+    // Hasura does not describe the columns of a native query.
     const description = query === undefined ? `select columns of table "${printTable(ref)}"` : null;
     return this.columnEnum(name, fieldsOf(view), description);
   }
@@ -60,20 +60,20 @@ export class ValueTypes {
     return this.#registry.enumeration(name, values, description);
   }
 
-  /** One type for all sources of the same spelling. */
+  /** `order_by`: one type for all sources with the same naming convention. */
   ordering({ type, enumValue }: Spelling): GraphQLEnumType {
     const values = ORDERINGS.map(([value, description]) => ({ name: enumValue(value), description }));
     return this.#registry.enumeration(type('order_by'), values, 'column ordering options');
   }
 
-  /** A value that points at no enum table. */
+  /** The type of a value that is no reference into an enum table. */
   plain(type: ColumnType): ValueType {
     const scalar = this.#registry.scalar(type.scalar);
     return type.kind === 'array' ? listOf(scalar) : scalar;
   }
 }
 
-/** The visible columns that GraphQL can name. */
+/** The visible columns that can be asked for: of several with the same field name only one can. */
 export function fieldsOf(view: VisibleTable): readonly Column[] {
   return view.columns.filter((column) => view.table.columnByField.get(column.field) === column);
 }

@@ -2,20 +2,20 @@ import { callOf } from '../../catalog/call/function-arguments.ts';
 import type { CallArgument, Column, ComputedField, Table } from '../../catalog/catalog.ts';
 import { tableKey } from '../../core/names.ts';
 
-/** Names that Postgres does not cut, also with a number behind them. */
+/** With a number behind it a name stays below the 63 bytes at which Postgres cuts. */
 const LONGEST_NAME = 40;
 
-/** A computed field that is a value. */
+/** A computed field that returns a value, not rows. */
 export type ComputedValue = ComputedField & {
   readonly returns: Extract<ComputedField['returns'], { readonly kind: 'scalar' }>;
 };
 
-/** Computed fields of one plan as columns that their tables do not have: whatever reads a column reads them too. */
+/** Makes columns of the computed values of one plan, so that whatever reads a column reads them too. */
 export class ComputedColumns {
   readonly #bare = new Map<string, Column>();
   #count = 0;
 
-  /** The field as it is without anything of the request: one column for all places of its table. */
+  /** The field called without anything from the request: the same column wherever the table is read. */
   bare(table: Table, field: ComputedValue, args: () => readonly CallArgument[]): Column {
     const key = JSON.stringify([table.source, tableKey(table.ref), field.name]);
     const column = this.#bare.get(key) ?? this.called(table, field, args());
@@ -23,7 +23,7 @@ export class ComputedColumns {
     return column;
   }
 
-  /** The field as one place of the request calls it. */
+  /** The field called with arguments of the request: a column of its own. */
   called(table: Table, field: ComputedValue, args: readonly CallArgument[]): Column {
     const { name, description, signature, returns } = field;
     const { ownLocale } = table;
@@ -50,7 +50,7 @@ export class ComputedColumns {
   }
 }
 
-/** Whether a computed field is a value, and no rows. */
+/** Whether a computed field returns a value, not rows. */
 export function isValue(field: ComputedField): field is ComputedValue {
   return field.returns.kind === 'scalar';
 }

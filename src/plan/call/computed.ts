@@ -16,13 +16,13 @@ import { looseView, type VisibleTable, visibleComputed } from '../role/visible.t
 import { isValue } from './computed-columns.ts';
 import { bareArguments, planArguments } from './function-call.ts';
 
-/** A computed field that is a value, as a column, and what the selection says of it beside the function's arguments. */
+/** A computed value as a column, and the selected field without the function's arguments. */
 export interface SelectedValue {
   readonly column: Column;
   readonly rest: CollectedField;
 }
 
-/** The computed field that a selection names, if it is a value that the role sees. */
+/** The computed value that a selection names; null when the role sees none of this name. */
 export function selectedValue(
   planning: Planning,
   { view, place }: Rows,
@@ -38,25 +38,25 @@ export function selectedValue(
   return { column, rest };
 }
 
-/** The computed field that a condition or an ordering names, if it is a value that the role sees. */
+/** The computed value that a condition or an ordering names; null when the role sees none of this name. */
 export function comparedValue(planning: Planning, { view, place }: Rows, name: string): Column | null {
   const field = visibleComputed(planning.catalog, view, name)?.field;
   return field === undefined ? null : ruledValue(planning, place.table, field);
 }
 
-/** A computed field as a column, if it is a value and takes nothing of a request: there it could be given nothing. */
+/** A computed value as a column, whoever may see it; null when the field returns rows, or takes arguments: conditions and rules can pass none. */
 export function ruledValue(planning: Planning, table: Table, field: ComputedField): Column | null {
   if (!isValue(field) || givenSlots(field.signature).length > 0) return null;
   return planning.computed.bare(table, field, () => bareArguments(planning, field.signature));
 }
 
-/** Rows that a computed field answers, at a new place that hangs on the row it is about. */
+/** The rows of a computed field, at a new place that is joined to the row it is about. */
 export interface CalledRows {
   readonly join: Join;
   readonly to: Place;
 }
 
-/** The computed field that a selection names, if it is rows that the role sees, and what the selection says of them. */
+/** The computed rows that a selection names, and the selected field without the function's arguments; null when the role sees none of this name. */
 export function selectedRows(
   planning: Planning,
   rows: Rows,
@@ -68,7 +68,7 @@ export function selectedRows(
   return { ...openView(planning, rows.place, { ...found, args, target: found.target }), rest };
 }
 
-/** The computed field that a condition or an ordering names, if it is rows that the role sees. */
+/** The computed rows that a condition or an ordering names; null when the role sees none of this name. */
 export function comparedRows(
   planning: Planning,
   rows: Rows,
@@ -80,7 +80,7 @@ export function comparedRows(
   return openView(planning, rows.place, { ...found, args, target: found.target });
 }
 
-/** The rows as the role sees them. */
+/** Opens the rows as the role sees them. */
 function openView(
   planning: Planning,
   from: Place,
@@ -91,7 +91,7 @@ function openView(
   return { ...called, target: { view, place: called.to } };
 }
 
-/** The rows of a computed field in a rule, whoever may see them; null where it is none or takes arguments. */
+/** The computed rows that a rule names, whoever may see them; null when the field returns a value or takes arguments. */
 export function ruledRows(planning: Planning, place: Place, field: ComputedField): CalledRows | null {
   if (field.returns.kind !== 'table' || givenSlots(field.signature).length > 0) return null;
   const table = findTable(planning.catalog, place.table.source, field.returns.table);
@@ -106,7 +106,10 @@ interface Called {
   readonly table: Table;
 }
 
-/** The row itself is the key: a target finds its rows as it would by an index. What tells it from others is read where its rows may be fetched. */
+/**
+ * The call takes the whole row, so the join needs no columns, and finding its rows is as cheap as by an index. Where they may be
+ * fetched live, what identifies the row is read with it.
+ */
 function openCall(planning: Planning, from: Place, { field, args, table }: Called): CalledRows {
   const set = field.returns.kind === 'table' && field.returns.set;
   const { identity, source } = from.planTable;

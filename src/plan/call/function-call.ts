@@ -9,10 +9,10 @@ import { inside, type Planning, type Position } from '../planning.ts';
 import { invalid, notFound } from '../problem.ts';
 import { type Input, isNull, literal } from '../value/input.ts';
 
-/** The argument of a field that holds those of the function behind it. */
+/** The field argument that holds the function's arguments. */
 const ARGS = 'args';
 
-/** What a field's `args` pass to its function, and the field as it is without them. */
+/** The arguments of a field's function, and the field without them. */
 export function planArguments(
   planning: Planning,
   called: Callable,
@@ -27,7 +27,7 @@ export function planArguments(
   return { args, rest: { ...field, arguments: rest } };
 }
 
-/** What a call passes to which a request gives nothing. */
+/** The arguments of a call that takes nothing from the request. */
 export function bareArguments(planning: Planning, signature: Signature): readonly CallArgument[] {
   return passed(planning, signature, new Map(), '$');
 }
@@ -55,7 +55,7 @@ function planCall(
   return passed(planning, signature, given, at.path);
 }
 
-/** Every argument of a function may be null; a native query says of its own. */
+/** Any argument of a function may be null; a native query says which of its own may. */
 function planGiven(planning: Planning, slot: GivenSlot, member: Input, at: Position): CallArgument {
   const { name, type, notNull } = slot;
   const opened = planning.variables.open(member, notNull === true ? `${type.scalar}!` : type.scalar, at.path);
@@ -64,7 +64,7 @@ function planGiven(planning: Planning, slot: GivenSlot, member: Input, at: Posit
   return { kind: 'value', name, operand: planOperand(planning, opened, what, at).index };
 }
 
-/** By their places as far as none is left out, then by name. */
+/** Arguments by position up to the first that is left out, by name after it. */
 function passed(
   planning: Planning,
   signature: Signature,
@@ -89,7 +89,7 @@ function passed(
   return args;
 }
 
-/** All arguments of a native query: those that are left out are null, where they may be. */
+/** All arguments of a native query. One that is left out is null, if it may be. */
 function filledIn(
   signature: Signature,
   given: ReadonlyMap<string, CallArgument>,

@@ -18,7 +18,7 @@ import { and, or, UNKNOWN } from '../predicates.ts';
 import { isLong } from '../value/input.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
-/** What a rule says of one column: `{_eq: …}`, `{$eq: …}` or a mere value. */
+/** The comparisons of one column: `{_eq: …}`, `{$eq: …}` or a bare value, which means `_eq`. */
 export function planRuleColumn(context: RuleContext, column: Column, value: Json): Predicate {
   return and(operatorsIn(value).flatMap(([key, operand]) => planOperator(context, column, key, operand)));
 }
@@ -34,20 +34,20 @@ function planOperator(context: RuleContext, column: Column, key: string, value: 
   }));
 }
 
-/** As in SQL nobody knows how anything compares with null, but that a null is equal to it, and what is not null is not. */
+/** A comparison with null is unknown, as in SQL, except that a null equals it and anything else differs from it. */
 function compareWithNull(column: Column, operator: Operator): Predicate {
   if (column.notNull || (operator !== 'eq' && operator !== 'neq')) return UNKNOWN;
   return or([{ kind: 'is-null', column, negated: operator === 'neq' }, UNKNOWN]);
 }
 
-/** What a rule says of a computed value. */
+/** The comparisons of an aggregate. */
 export function planRuleTests(context: RuleContext, type: ColumnType, value: Json): readonly Test[] {
   return operatorsIn(value).flatMap(([key, operand]) =>
     planTest(context, { type, cast: null }, key, operand),
   );
 }
 
-/** A column or a computed value, as what it is or as what it is cast to. */
+/** The type of the left side of a comparison, and whether it is cast to that. */
 interface Compared {
   readonly type: ColumnType;
   readonly cast: ColumnType | null;
@@ -70,7 +70,7 @@ function planTest(context: RuleContext, { type, cast }: Compared, key: string, v
   }
 }
 
-/** `{String: {…}}` compares the text of the value. */
+/** `{String: {_like: …}}`: casts the value to another type and compares that. */
 function planCast(context: RuleContext, type: ColumnType, value: Json): readonly Test[] {
   return operatorsIn(value).flatMap(([name, operators]) => {
     const cast = ruleCast(type, name);

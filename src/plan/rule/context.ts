@@ -4,7 +4,7 @@ import { printTable } from '../../core/names.ts';
 import type { Place } from '../place/places.ts';
 import type { Planning } from '../planning.ts';
 
-/** A permission rule at work: `root` is the place of the table it belongs to, which `$` refers to. */
+/** Where in a permission rule we are. `root` is the place of the rule's own table, to which `$` refers. */
 export interface RuleContext {
   readonly planning: Planning;
   readonly place: Place;
@@ -12,7 +12,7 @@ export interface RuleContext {
   readonly depth: number;
 }
 
-/** The complaint about a rule that does not fit its table; such a table's permission should be inconsistent already. */
+/** A rule that does not fit its table. The catalog leaves out such permissions, so reaching this is a bug. */
 export function brokenRule(table: Table, why: string): NearjoinError {
   return new NearjoinError(
     'unexpected',

@@ -6,15 +6,15 @@ import { and, not, or, TRUE } from '../predicates.ts';
 import { showingPermissions } from '../role/visible.ts';
 import { planRule } from './rule.ts';
 
-/** Which rows the role may see, at the place they are read. */
+/** The condition on rows that the role may see at this place. */
 export function permittedRows(planning: Planning, { view, place }: Rows): Predicate {
   if (view.permissions.length === 0) return TRUE;
   return place.permit(anyOf(planning, { view, place }, view.permissions));
 }
 
 /**
- * Null, or what must hold for a cell to be shown: only roles made of several hide single cells. The same cell has one
- * guard with one set of parameters, so that expressions over it are equal where Postgres wants them to be.
+ * What must hold for a cell to be shown; null when it always is. Only inherited roles hide single cells. A cell's guard is made
+ * once, with one set of parameters: Postgres wants `distinct on` and `order by` to have equal expressions.
  */
 export function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
   const showing = showingPermissions(rows.view, column);
@@ -34,9 +34,8 @@ export interface ColumnAt extends Rows {
 }
 
 /**
- * A condition on a cell that may be hidden, when the cell is to compare like a null: neither the condition nor its
- * negation lets a hidden one through. `negated` says whether an odd number of `_not` stand around it, counted from
- * the innermost relationship.
+ * A condition on a cell that may be hidden. A hidden cell compares like a null, so neither the condition nor its negation
+ * may hold. `negated`: an odd number of `_not` is around the condition, inside the innermost relationship.
  */
 export function guarded(
   planning: Planning,

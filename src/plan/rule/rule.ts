@@ -14,7 +14,7 @@ import { and, not, or, TRUE } from '../predicates.ts';
 import { planRuleColumn, planRuleTests } from './comparison.ts';
 import { brokenRule, type RuleContext } from './context.ts';
 
-/** A row rule of the metadata as a predicate on the rows at `place`; columns go by their Postgres names, and related tables' own rules do not apply. */
+/** A row rule of the metadata as a predicate on the rows at `place`. Rules name columns as Postgres does, and rules of related tables do not apply inside. */
 export function planRule(planning: Planning, place: Place, rule: JsonObject): Predicate {
   return planObject({ planning, place, root: place, depth: 0 }, rule);
 }
@@ -65,7 +65,7 @@ function planRelationship(context: RuleContext, relationship: Relationship, valu
   return { kind: 'exists', join, to: to.planTable, where: planObject({ ...context, place: to }, value) };
 }
 
-/** `<relationship>_aggregate: {count: {…}}`: each comparison has rows of its own, so that no place is met twice. */
+/** `<relationship>_aggregate: {count: {…}}`. Each comparison reads related rows at a place of its own: a place occurs only once in a plan. */
 function planAggregate(context: RuleContext, relationship: Relationship, value: Json): Predicate {
   const { planning, place } = context;
   const target = tableAt(context, relationship.source, relationship.table);
@@ -96,7 +96,7 @@ function planExists(context: RuleContext, value: Json): Predicate {
   return correlated(context, to, where) ?? { kind: 'exists-table', to: to.planTable, where };
 }
 
-/** An `_exists` that compares columns with the row at hand is a join, so rows are looked up by key. */
+/** An `_exists` that compares columns for equality with the rule's row is planned as a join: a live answer then looks rows up by key. */
 function correlated({ place, root }: RuleContext, to: Place, where: Predicate): Predicate | null {
   if (place !== root) return null;
   const parts = where.kind === 'and' ? where.of : [where];
@@ -110,12 +110,12 @@ function correlated({ place, root }: RuleContext, to: Place, where: Predicate): 
     return false;
   });
   if (on.length === 0) return null;
-  // No relationship can have this name, so nothing takes the one for the other.
+  // No relationship can have this name, so the two are never confused.
   const join = { name: `exists ${printTable(to.table.ref)}`, on, unique: false, indexed: false };
   return { kind: 'exists', join, to: to.planTable, where: and(others) };
 }
 
-/** The catalog has left out every permission that names what is not there. */
+/** A table that a rule names. The catalog has left out permissions that name one that is not there. */
 function tableAt({ planning, place }: RuleContext, source: SourceName, ref: TableRef): Table {
   const found = findTable(planning.catalog, source, ref);
   if (found === undefined) throw brokenRule(place.table, `table "${printTable(ref)}" is gone`);

@@ -21,7 +21,7 @@ import { planTests } from './comparison.ts';
 
 const MEMBERS: readonly string[] = ['arguments', 'distinct', 'filter', 'predicate'];
 
-/** How a condition inside the predicate's `filter` is planned. */
+/** Plans the condition in `filter`: handed in, since conditions plan aggregates and these plan conditions. */
 export type PlanFilter = (planning: Planning, rows: Rows, input: Input, at: ConditionAt) => Predicate;
 
 interface Member {
@@ -99,8 +99,8 @@ interface One {
 }
 
 /**
- * Each comparison has rows of its own, so that a plan never meets the same place twice. Every one of these functions
- * passes over rows in which an argument is null, so rows with a hidden argument are left out by the condition.
+ * Each comparison reads related rows at a place of its own, because a place may occur only once in a plan. A hidden cell must
+ * count as null. All of these functions skip rows where an argument is null, so the condition can leave out such rows.
  */
 function planOne(context: Context, { columns, test, distinct, filter, at }: One): Predicate {
   const { planning, rows, related, called } = context;
@@ -158,7 +158,7 @@ function planPair(context: Context, given: Input, at: Position): readonly string
   });
 }
 
-/** One column that must be named. */
+/** The name of a required column. */
 function planRequired(context: Context, given: Input, at: Position): string {
   const enumeration = argumentsEnum(context);
   const field = planEnum(context.planning, given, enumeration, at);

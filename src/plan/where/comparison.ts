@@ -22,7 +22,7 @@ import { type ColumnAt, guarded } from '../rule/permit.ts';
 import type { Enumeration } from '../value/encode.ts';
 import { type Input, isEmptyList } from '../value/input.ts';
 
-/** What a comparison with the elements of an empty list says of every cell, of a null or hidden one too. */
+/** The result of comparing with an empty list. It is the same for every cell, even a null or hidden one. */
 const WITH_NONE: Partial<Readonly<Record<Operator, Predicate>>> = {
   in: FALSE,
   nin: TRUE,
@@ -50,7 +50,7 @@ export function planColumn(planning: Planning, target: ColumnAt, given: Input, a
   return and(planMembers(planning, compared, given, at));
 }
 
-/** The comparisons of a value that is computed from rows. */
+/** The comparisons of an aggregate. */
 export function planTests(
   planning: Planning,
   { type, spelling }: Pick<Compared<Test>, 'type' | 'spelling'>,
@@ -69,14 +69,14 @@ export function planTests(
   return planMembers(planning, compared, input, at);
 }
 
-/** What conditions compare: a column or a computed value, as it is or as what it is cast to. */
+/** The left side of comparisons: a column or an aggregate, perhaps cast. `Condition` is what a comparison becomes. */
 interface Compared<Condition> {
   readonly type: ColumnType;
   readonly cast: ColumnType | null;
   readonly enumeration: Enumeration | null;
   readonly operators: readonly Operator[];
   readonly spelling: Spelling;
-  /** Makes of one test what is wanted of all; `withNone`: it compares with the elements of an empty list. */
+  /** Turns one test into a condition. `withNone`: it compares with the elements of an empty list. */
   readonly finish: (test: Test, withNone: boolean) => Condition;
 }
 
@@ -102,7 +102,7 @@ function planMembers<Condition>(
   });
 }
 
-/** `{String: {_like: …}}`: the value is compared as one of another type. */
+/** `{String: {_like: …}}`: casts the value to another type and compares that. */
 function planCast<Condition>(
   planning: Planning,
   compared: Compared<Condition>,

@@ -12,7 +12,7 @@ import { elementsOf, type Input, isNull } from '../value/input.ts';
 import { planAggregatePredicate } from './aggregate-predicate.ts';
 import { planColumn } from './comparison.ts';
 
-/** A `where` argument; left out and null mean no condition. */
+/** A `where` argument; no condition when it is left out or null. */
 export function planWhere(planning: Planning, rows: Rows, argument: Argument): Predicate {
   const input = openArgument(planning, argument, rows.view.table.derivedType('_bool_exp'));
   if (input === null || isNull(input)) return TRUE;
@@ -52,7 +52,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
   const reached = follow(planning, rows, name);
   if (reached !== null) {
     const { join, to, target } = reached;
-    // A related row either satisfies the condition or does not: what is outside no longer matters.
+    // Whether such a row exists is true or false, never null, so a `_not` outside does not matter to what is inside.
     const condition = planBoolExp(planning, target, opened(planning, target, member, at), {
       ...at,
       negated: false,
@@ -69,7 +69,7 @@ function planMember(planning: Planning, rows: Rows, { name, member, at }: Member
   throw notFound(at.path.slice(0, -(name.length + 1)), name, rows.view.table.derivedType('_bool_exp'));
 }
 
-/** The rows behind a relationship or a computed field. */
+/** Opens the rows that a relationship or a computed field leads to. */
 function follow(planning: Planning, rows: Rows, name: string): (Followed & { readonly target: Rows }) | null {
   const related = visibleRelationship(planning.catalog, rows.view, name);
   if (related === null || !isCompared(related, rows.view)) return comparedRows(planning, rows, name);
@@ -77,12 +77,12 @@ function follow(planning: Planning, rows: Rows, name: string): (Followed & { rea
   return { ...followed, target: { view: related.target, place: followed.to } };
 }
 
-/** Members of input objects are nullable in the schema, so a nullable variable may stand there. */
+/** The schema has this member as nullable, so a nullable variable may stand there. */
 function opened(planning: Planning, rows: Rows, member: Input, at: Position): Input {
   return planning.variables.open(member, rows.view.table.derivedType('_bool_exp'), at.path);
 }
 
-/** A single condition stands for a list of one. */
+/** A list of conditions; GraphQL accepts a single one for a list of one. */
 function planList(planning: Planning, rows: Rows, given: Input, at: ConditionAt): readonly Predicate[] {
   const type = rows.view.table.derivedType('_bool_exp');
   const input = planning.variables.open(given, `[${type}!]`, at.path);
