@@ -49,12 +49,21 @@ export interface GroupAnswer {
   readonly targets: readonly TargetReport[];
 }
 
+/** A request while it is answered, one attempt after the other. */
+interface Answering extends GroupRequest {
+  readonly reads: readonly TargetRead[];
+  /** Until when it may wait for caches. */
+  readonly untilMs: number;
+  /** When it came, by the source's clock; null until that was read. */
+  arrival: SourceTime | null;
+  /** How often it may still be begun anew after a failure. */
+  repeats: number;
+}
+
 /** A target whose rows must not be the answer, and why. */
 interface Unmet {
   readonly read: TargetRead;
   readonly fault: RouteDetail;
-  /** When the request came, as far as the source's clock was read. */
-  readonly arrival: SourceTime;
 }
 
 /** How often an answer is begun anew whose tables are emptied or replaced while they are read; after a lost connection once. */
@@ -84,31 +93,25 @@ export class GroupReader {
 
   /** Reads until every target's rows are what was asked for: from its cache, or else as the fallback says. */
   async read(request: GroupRequest): Promise<GroupAnswer> {
-    const { group } = request;
-    const reads = await this.#prepare(request);
-    const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
-    let arrival: SourceTime | null = null;
-    let repeats = REPEATS;
+    const answering = await this.#prepare(request);
+    const { group, signal, reads } = answering;
     for (;;) {
-      const waiting = this.#choose(reads, group);
+      const waiting = this.#choose(answering);
       if (waiting !== null) {
-        await this.#waitUntilUsable(waiting, request, untilMs);
+        await this.#waitUntilUsable(waiting, answering);
         continue;
       }
       let reading: Reading;
       try {
-        reading = await (liveTargets(reads).length > 0
-          ? this.#mixed(request, reads)
-          : this.#cached(request, reads));
-        await renewHistories(reads, this.#parts.databases.source(group.source), request.signal);
+        reading = await (liveTargets(reads).length > 0 ? this.#mixed(answering) : this.#cached(answering));
+        await renewHistories(reads, this.#parts.databases.source(group.source), signal);
       } catch (error) {
-        repeats -= await this.#afterFailure(error, request, { reads, repeats });
+        await this.#afterFailure(error, answering);
         continue;
       }
-      const done = this.#judge(request, reads, { reading, arrival });
+      const done = this.#judge(reading, answering);
       if ('cells' in done) return done;
-      arrival = done.arrival;
-      await this.#fallBack(done.read, done.fault, { request, arrival, untilMs });
+      await this.#fallBack(done, answering);
     }
   }
 
@@ -120,14 +123,15 @@ export class GroupReader {
     return reads.map(({ use, choice }) => ({ target: use.target, choice }));
   }
 
-  /** One for each target, once the state of its cache is known. Where a bound is small, more probes are wished for. */
-  async #prepare(request: GroupRequest): Promise<readonly TargetRead[]> {
+  /** Begins once the state of all caches is known. Where a bound is small, more probes are wished for. */
+  async #prepare(request: GroupRequest): Promise<Answering> {
     const { source, remotes } = request.group;
     const isKnown = remotes.length === 0 || this.#parts.board.peek(source) !== null;
     if (!isKnown) await this.#parts.board.known(source);
     const reads = remotes.map((use) => this.#targetRead(use, request));
     for (const { use, policy } of reads) this.#wishes.consider(source, use.target, policy);
-    return reads;
+    const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;
+    return { ...request, reads, untilMs, arrival: null, repeats: REPEATS };
   }
 
   #targetRead(use: RemoteUse, { freshness }: GroupRequest): TargetRead {
@@ -136,7 +140,7 @@ export class GroupReader {
   }
 
   /** Chooses every leaf; returns the first target whose cache must be waited for, or null. */
-  #choose(reads: readonly TargetRead[], group: SourceGroup): TargetRead | null {
+  #choose({ reads, group }: Answering): TargetRead | null {
     for (const read of reads) {
       this.#chooser.choose(read, group);
       const { choice, policy } = read;
@@ -147,18 +151,18 @@ export class GroupReader {
     return null;
   }
 
-  /** Prepares another attempt where one may succeed, and says how many of those that are left it takes; else throws what clients are told. */
-  async #afterFailure(
-    error: unknown,
-    { group, signal }: GroupRequest,
-    { reads, repeats }: { readonly reads: readonly TargetRead[]; readonly repeats: number },
-  ): Promise<number> {
+  /** Prepares another attempt where one may succeed; else throws what clients are told. */
+  async #afterFailure(error: unknown, answering: Answering): Promise<void> {
+    const { group, signal, reads, repeats } = answering;
     const loss = lossOf(error);
-    if (loss !== null && (await this.#cacheWasLost(reads, group, loss))) return 0;
+    if (loss !== null && (await this.#cacheWasLost(answering, loss))) return;
     // A session that broke while it lay idle says nothing of the database.
-    if (repeats > 0 && isConnectionLost(error) && !signal.aborted) return repeats;
-    if (repeats > 0 && error instanceof SnapshotOutlived) return 1;
-    if (error instanceof TargetUnavailable && this.#takeStale(reads, error.target)) return 0;
+    const isBroken = isConnectionLost(error) && !signal.aborted;
+    if (repeats > 0 && (isBroken || error instanceof SnapshotOutlived)) {
+      answering.repeats = isBroken ? 0 : repeats - 1;
+      return;
+    }
+    if (error instanceof TargetUnavailable && this.#takeStale(reads, error.target)) return;
     throw perhapsOutdated(readError(error, group.source, 'source'), [group.source, ...liveTargets(reads)]);
   }
 
@@ -166,11 +170,7 @@ export class GroupReader {
    * A cache table could not be read: it was dropped after the status was read, or its disk fails. The status may know of
    * another in its place by now. If not, the rows are read live; if that fails too, another table was the cause.
    */
-  async #cacheWasLost(
-    reads: readonly TargetRead[],
-    group: SourceGroup,
-    detail: RouteDetail,
-  ): Promise<boolean> {
+  async #cacheWasLost({ reads, group }: Answering, detail: RouteDetail): Promise<boolean> {
     const cached = reads.filter((read) => read.choice.route === 'cache');
     if (cached.length === 0) return false;
     const tried = leafKey(cached);
@@ -188,8 +188,7 @@ export class GroupReader {
     return true;
   }
 
-  async #cached(request: GroupRequest, reads: readonly TargetRead[]): Promise<Reading> {
-    const { group, values, signal } = request;
+  async #cached({ group, values, signal, reads }: Answering): Promise<Reading> {
     const targets = reads.map((read) => read.use.target);
     const statement = group.statement(leafKey(reads), cacheLeaves(reads, group.source), targets);
     const bound = boundValues(statement, values);
@@ -197,8 +196,7 @@ export class GroupReader {
     return readingOf(row, group.jsonCells, targets);
   }
 
-  async #mixed(request: GroupRequest, reads: readonly TargetRead[]): Promise<Reading> {
-    const { group, values, signal } = request;
+  async #mixed({ group, values, signal, freshness, reads }: Answering): Promise<Reading> {
     const cached = reads.filter((read) => read.choice.route === 'cache');
     const targets = cached.map((read) => read.use.target);
     const result = await this.#live.read({
@@ -206,7 +204,7 @@ export class GroupReader {
       values,
       signal,
       live: new Set(liveTargets(reads)),
-      tokens: request.freshness.tokens,
+      tokens: freshness.tokens,
       cachedLeaves: cacheLeaves(cached, group.source),
       cacheKey: leafKey(cached),
       watermarks: targets,
@@ -223,14 +221,9 @@ export class GroupReader {
   }
 
   /** The answer; or the first target whose rows are not what was asked for. */
-  #judge(
-    request: GroupRequest,
-    reads: readonly TargetRead[],
-    { reading, arrival }: { reading: Reading; arrival: SourceTime | null },
-  ): GroupAnswer | Unmet {
-    const { source } = request.group;
+  #judge(reading: Reading, answering: Answering): GroupAnswer | Unmet {
     const reports: TargetReport[] = [];
-    for (const read of reads) {
+    for (const read of answering.reads) {
       const { choice, use } = read;
       if (choice.route === 'live') {
         const reached = reading.positions.get(use.target) ?? null;
@@ -238,7 +231,7 @@ export class GroupReader {
         reports.push(liveReport(use.target, choice, reached?.after ?? null));
         continue;
       }
-      const verdict = this.#verdict(read, { reading, arrival, source });
+      const verdict = this.#verdict(read, reading, answering);
       if ('read' in verdict) return verdict;
       reports.push(verdict);
     }
@@ -246,41 +239,35 @@ export class GroupReader {
   }
 
   /** Compares the watermark that came with the rows, in their own snapshot, with what was asked for. */
-  #verdict(
-    read: TargetRead,
-    { reading, arrival, source }: { reading: Reading; arrival: SourceTime | null; source: SourceName },
-  ): TargetReport | Unmet {
+  #verdict(read: TargetRead, reading: Reading, answering: Answering): TargetReport | Unmet {
     const { history, policy } = read;
     const { target } = read.use;
+    const { source } = answering.group;
     const now = must(reading.now, 'clock of the source');
+    answering.arrival ??= now;
     const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
     const label = improved({ ...must(reading.labels.get(target), 'label'), history }, proving, now);
     if (history !== null) refuseOutlived(read, history);
-    const since = arrival ?? now;
-    const fault = faultOf(label, policy, policy.fallback === 'wait' ? since : now);
-    if (fault === null || mayServe(fault, read)) return cacheReport(target, { label, now, fault });
-    return { read, fault, arrival: since };
+    const fault = faultOf(label, policy, policy.fallback === 'wait' ? answering.arrival : now);
+    const mayAnswer = fault === null || mayServe(fault, read);
+    return mayAnswer ? cacheReport(target, { label, now, fault }) : { read, fault };
   }
 
-  async #fallBack(
-    read: TargetRead,
-    fault: RouteDetail,
-    { request, arrival, untilMs }: { request: GroupRequest; arrival: SourceTime; untilMs: number },
-  ): Promise<void> {
-    if (read.policy.fallback === 'error') throw notFresh(read.use.target, fault);
-    if (read.policy.fallback !== 'wait') {
+  async #fallBack({ read, fault }: Unmet, { group, signal, arrival, untilMs }: Answering): Promise<void> {
+    const { use, policy } = read;
+    if (policy.fallback === 'error') throw notFresh(use.target, fault);
+    if (policy.fallback !== 'wait') {
       read.forced = { detail: fault };
       return;
     }
-    const { use, policy } = read;
-    const { group, signal } = request;
-    const wanted = { source: group.source, target: use.target, policy, arrival, signal, untilMs };
+    const since = must(arrival, 'clock of the source');
+    const wanted = { source: group.source, target: use.target, policy, arrival: since, signal, untilMs };
     this.#wishes.wish(group.source, use.target);
     if (!(await untilFresh(this.#parts, wanted))) throw notFresh(use.target, fault);
   }
 
   /** Waits until the cache can be tried; throws `not-fresh` when the time is up. */
-  async #waitUntilUsable(read: TargetRead, { group, signal }: GroupRequest, untilMs: number): Promise<void> {
+  async #waitUntilUsable(read: TargetRead, { group, signal, untilMs }: Answering): Promise<void> {
     await waitFor(untilMs, signal, async () => {
       await this.#parts.board.refresh(group.source);
       this.#chooser.choose(read, group);
