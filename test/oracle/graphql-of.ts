@@ -263,7 +263,7 @@ class Printing {
     { path, by, direction }: Ordering,
     { within, distinct }: { readonly within: Within; readonly distinct: ReadonlySet<string> },
   ): unknown {
-    const { field, enumValue } = spellingOf(this.#world);
+    const { field, enumValue, type } = spellingOf(this.#world);
     let at = table;
     const steps = path.map((step) => {
       const relationship = relationshipNamed(at, step);
@@ -277,7 +277,7 @@ class Printing {
           ? this.#column(at, by.column)
           : fieldNamed(this.#world, at, by.column);
     const last = by.kind === 'count' ? ['count'] : by.kind === 'column' ? [column] : [field(by.name), column];
-    const way = this.#send('order_by', new Name(enumValue(direction)), within);
+    const way = this.#send(type('order_by'), new Name(enumValue(direction)), within);
     return [...steps, ...last].reduceRight<unknown>((inner, name) => ({ [name]: inner }), way);
   }
 
