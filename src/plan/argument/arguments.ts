@@ -1,7 +1,7 @@
 import { type CollectedField, checkArguments } from '../operation/collect.ts';
 import type { LocationType } from '../operation/location.ts';
 import type { Planning, Position } from '../planning.ts';
-import { type Input, literal } from '../value/input.ts';
+import { type Input, isNull, literal } from '../value/input.ts';
 
 /** An argument of a field, or a member of one: what was given for it, null where it was left out. */
 export interface Argument {
@@ -28,7 +28,8 @@ export function argumentsOf<Name extends string>(
   };
 }
 
-/** What was given for an argument, a variable replaced by its value; null where it was left out. */
+/** What was given for an argument, a variable replaced by its value; null where it was left out, or is null. */
 export function openArgument(planning: Planning, { given, at }: Argument, type: LocationType): Input | null {
-  return given === null ? null : planning.variables.open(given, type, at.path);
+  const input = given === null ? null : planning.variables.open(given, type, at.path);
+  return input === null || isNull(input) ? null : input;
 }

@@ -22,7 +22,7 @@ import { aggregateFunction, columnsFor } from './aggregate-functions.ts';
 export function planOrderBy(planning: Planning, rows: Rows, argument: Argument): readonly OrderItem[] {
   const type = rows.view.table.derivedType('_order_by');
   const input = openArgument(planning, argument, `[${type}!]`);
-  if (input === null || isNull(input)) return [];
+  if (input === null) return [];
   return (elementsOf(input) ?? [input]).flatMap((element, index) => {
     const here = inside(planning, argument.at, index);
     const opened = planning.variables.open(element, `${type}!`, here.path);

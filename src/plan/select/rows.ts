@@ -10,7 +10,6 @@ import type { Planning, Rows } from '../planning.ts';
 import { and } from '../predicates.ts';
 import { invalid } from '../problem.ts';
 import { cellGuard, permittedRows } from '../rule/permit.ts';
-import { isNull } from '../value/input.ts';
 import { planWhere } from '../where/where.ts';
 import { planOrderBy } from './order-by.ts';
 
@@ -32,10 +31,7 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
     where: and([permittedRows(planning, rows), condition]),
     orderBy,
     limit,
-    offset:
-      offsetInput === null || isNull(offsetInput)
-        ? null
-        : planning.params.offset(offsetInput, BIGINT, offset.at.path),
+    offset: offsetInput === null ? null : planning.params.offset(offsetInput, BIGINT, offset.at.path),
     distinctOn,
     distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
   };
@@ -60,14 +56,14 @@ function bareRows({ place }: Rows): Omit<Select, 'fields'> {
 
 function planLimit(planning: Planning, argument: Argument): number | null {
   const input = openArgument(planning, argument, 'Int');
-  return input === null || isNull(input) ? null : rowCountOf(input, argument.at.path);
+  return input === null ? null : rowCountOf(input, argument.at.path);
 }
 
 /** As named: a column may be there twice. */
 function planDistinct(planning: Planning, rows: Rows, argument: Argument): readonly Column[] {
   const type = selectColumns(rows.view);
   const input = openArgument(planning, argument, `[${type.name}!]`);
-  const names = input === null || isNull(input) ? [] : planEnums(planning, input, type, argument.at);
+  const names = input === null ? [] : planEnums(planning, input, type, argument.at);
   return names.map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
 }
 

@@ -15,8 +15,7 @@ import { planColumn } from './comparison.ts';
 /** A `where` argument; no condition when it is left out or null. */
 export function planWhere(planning: Planning, rows: Rows, argument: Argument): Predicate {
   const input = openArgument(planning, argument, rows.view.table.derivedType('_bool_exp'));
-  if (input === null || isNull(input)) return TRUE;
-  return planBoolExp(planning, rows, input, { ...argument.at, negated: false });
+  return input === null ? TRUE : planBoolExp(planning, rows, input, { ...argument.at, negated: false });
 }
 
 function planBoolExp(planning: Planning, rows: Rows, given: Input, at: ConditionAt): Predicate {
