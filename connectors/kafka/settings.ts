@@ -1,5 +1,4 @@
-import type { Log } from '../../src/core/log.ts';
-import type { Timings } from '../postgres/settings.ts';
+import type { DatabaseOptions } from '../postgres/database.ts';
 
 /** Settings of an existing Debezium connector without which its topics cannot be understood. */
 export interface KafkaTarget {
@@ -58,14 +57,9 @@ export const DEFAULT_KAFKA_TIMINGS: KafkaTimings = {
   askAgainMs: 5_000,
 };
 
-/** Where a target and its topics are. */
-export interface KafkaConnectorOptions {
-  readonly url: string;
-  /** What a slot of ours would be called; our consumer groups' names begin with it. */
-  readonly name: string;
+/** Where a target and its topics are; our consumer groups' names begin with its name. */
+export interface KafkaConnectorOptions extends DatabaseOptions {
   readonly cluster: KafkaCluster;
   readonly kafka: KafkaTarget;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-  readonly timings?: Partial<Timings>;
   readonly kafkaTimings?: Partial<KafkaTimings>;
 }

@@ -5,7 +5,6 @@ import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { AnotherStream, EarlyRefused, UnknownPartition } from '../interruptions.ts';
 import { say } from '../say.ts';
 import { RetainedTooMuch } from '../slot/retained.ts';
-import { isNothing } from '../table/wanted.ts';
 import { untilFirstFailure } from '../together.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { runFeed } from './feed-run.ts';
@@ -82,7 +81,7 @@ export class FeedLeader {
 
   async #phases(signal: AbortSignal): Promise<void> {
     while (this.#requests === null && !signal.aborted) await this.#wake.wait(signal);
-    while (!signal.aborted && !this.#isUnwanted()) {
+    while (!signal.aborted && !this.#scene.wanted.isNothing) {
       const failure = this.#taken() ?? (await this.#nextPhase(this.#begin(signal)));
       if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
     }
@@ -129,10 +128,6 @@ export class FeedLeader {
     return true;
   }
 
-  #isUnwanted(): boolean {
-    return isNothing(this.#scene.wanted());
-  }
-
   /** Ends the stretch under way, because of trouble or because another is asked for. */
   #interrupt(trouble: Error | null): void {
     this.#trouble ??= trouble;
@@ -150,7 +145,7 @@ export class FeedLeader {
     }
     const isAnother =
       before.paused !== requests.paused || (requests.resync !== null && requests.resync !== before.resync);
-    if (!isAnother && !this.#isUnwanted()) return;
+    if (!isAnother && !this.#scene.wanted.isNothing) return;
     this.#wake.notify();
     this.#interrupt(null);
   }

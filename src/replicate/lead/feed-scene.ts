@@ -7,9 +7,8 @@ import type { FeedOptions } from '../feed-options.ts';
 import { EarlyChoice } from '../follow/early-choice.ts';
 import type { ProbePace } from '../follow/probe-pace.ts';
 import { HoldableNames } from '../table/holdable-names.ts';
-import type { Lingering } from '../table/linger.ts';
 import { TableFailures } from '../table/table-failures.ts';
-import type { Wanted } from '../table/wanted.ts';
+import type { WantedNow } from './wanted-now.ts';
 
 /** Numbers shown in the status. */
 export interface Counters {
@@ -19,21 +18,25 @@ export interface Counters {
   early: EarlyWork | null;
 }
 
-/** What the runs of one feed under one leader share. */
-export interface FeedScene {
+/** Who leads a feed, and what its runs share with those of leaders before. */
+interface Led {
   readonly options: FeedOptions;
   readonly lease: FeedLease;
   readonly leader: string;
   readonly connector: Connector;
   /** The session that holds the lease; it is not the one that writes changes. */
   readonly control: Queryable;
-  readonly wanted: () => Wanted;
-  readonly lingering: () => readonly Lingering[];
+  readonly wanted: WantedNow;
   /** Notified when what is wanted, or what is there, should be looked at again. */
   readonly reconsider: Notifier;
-  readonly failures: TableFailures;
   readonly repeats: Repeats;
   readonly probePace: ProbePace;
+  readonly counters: Counters;
+}
+
+/** What the runs of one feed under one leader share. */
+export interface FeedScene extends Led {
+  readonly failures: TableFailures;
   readonly early: EarlyChoice;
   readonly names: HoldableNames;
   /** Partitions that rows came from before they were known: the next run looks for them in the tables first. */
@@ -42,7 +45,6 @@ export interface FeedScene {
   readonly toldKept: Set<string>;
   /** Tables that stay published though they should not be, and that were logged. */
   readonly toldPublished: Set<string>;
-  readonly counters: Counters;
   /** What a run wants done a few times a second while it streams; null while nothing streams. */
   tick: (() => Promise<void>) | null;
   /** The tables have been looked at since the target last showed a change of them: only then is freshness proved. */
@@ -52,12 +54,7 @@ export interface FeedScene {
 }
 
 /** A scene in which nothing has happened yet. */
-export function beginScene(
-  given: Omit<
-    FeedScene,
-    'failures' | 'early' | 'names' | 'sought' | 'toldKept' | 'toldPublished' | 'tick' | 'inOrder' | 'streamed'
-  >,
-): FeedScene {
+export function beginScene(given: Led): FeedScene {
   const { clock, random, limits } = given.options;
   return {
     ...given,

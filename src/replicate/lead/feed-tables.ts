@@ -35,7 +35,7 @@ export async function lookAtTables(
   scene.inOrder = false;
   failures.looked();
   const situation = {
-    wanted: wanted(),
+    wanted: wanted.now,
     underWay: new Set([...underWay, ...failures.interrupted()]),
     broken: failures.broken(),
     resting: failures.resting(),

@@ -55,7 +55,7 @@ async function renewAndListen(
   leading: Leading,
   signal: AbortSignal,
 ): Promise<void> {
-  const { control, lease, counters, lingering, reconsider } = scene;
+  const { control, lease, counters, wanted, reconsider } = scene;
   const { clock } = scene.options;
   let renewedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
@@ -64,7 +64,7 @@ async function renewAndListen(
       renewedMs = clock.monotonicMs();
       if (!(await renewLease(control, lease, { ...sample, ...counters }))) throw new LeaseLost();
       await assertWhole(control);
-      await saveLingering(control, lease, lingering());
+      await saveLingering(control, lease, wanted.lingering());
       if (await isDamaged(control, lease.target)) reconsider.notify();
     }
     await scene.tick?.();

@@ -1,4 +1,4 @@
-import type { Comparison, Connector } from '../../../connectors/connector.ts';
+import type { Comparison } from '../../../connectors/connector.ts';
 import type { FeedLease } from '../../cache/feed/row.ts';
 import {
   claimVerification,
@@ -26,7 +26,6 @@ import { openSides, type Sides, type VerifyScene } from './sides.ts';
 
 /** What the comparisons of a streaming feed need. */
 export interface VerifierOptions extends VerifyScene {
-  readonly connector: Connector;
   readonly sourceUrl: string;
   readonly leader: string;
   readonly lease: FeedLease;
@@ -234,14 +233,17 @@ class Run {
 
   async #tell(stored: Pick<StoredTable, 'table'>, fields: Partial<TableVerification>): Promise<void> {
     this.#set(stored, fields);
-    this.#toldMs = this.#options.clock.monotonicMs();
-    await saveReport(this.#options.control, this.#options.lease, this.#asked.id, this.#report);
+    await this.#save();
   }
 
   async #tellNowAndThen(): Promise<void> {
-    if (this.#options.clock.monotonicMs() - this.#toldMs < TELL_EVERY_MS) return;
-    this.#toldMs = this.#options.clock.monotonicMs();
-    await saveReport(this.#options.control, this.#options.lease, this.#asked.id, this.#report);
+    if (this.#options.clock.monotonicMs() - this.#toldMs >= TELL_EVERY_MS) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    const { clock, control, lease } = this.#options;
+    this.#toldMs = clock.monotonicMs();
+    await saveReport(control, lease, this.#asked.id, this.#report);
   }
 }
 
