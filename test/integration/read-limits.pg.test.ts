@@ -13,12 +13,20 @@ const [IN_PG1, IN_PG2, IN_PG3] = ['pg1', 'pg2', 'pg3'].map((source) => ({
   source,
   nearjoin: { follow: 'all' },
 }));
+const HEAVY = {
+  _exists: { _table: { source: 'pg2', schema: 'public', name: 'mass' }, _where: { id: { _gt: 2400 } } },
+};
+const readableIf = (filter: object): object => ({
+  select_permissions: [{ role: 'reader', permission: { columns: '*', computed_fields: [], filter } }],
+});
 const TABLES = {
   pg1: [
     {
       table: 'sale',
+      ...readableIf({}),
       remote_relationships: [
         toOne('buyer', 'person', { person_id: 'id' }, IN_PG2),
+        toMany('members', 'person', { shop_id: 'club_id' }, IN_PG2),
         toOne('shop', 'shop', { shop_id: 'id' }, IN_PG3),
       ],
     },
@@ -27,6 +35,10 @@ const TABLES = {
   pg2: [
     {
       table: 'person',
+      computed_fields: [{ name: 'label', definition: { function: 'label' } }],
+      select_permissions: [
+        { role: 'reader', permission: { columns: '*', computed_fields: ['label'], filter: {} } },
+      ],
       object_relationships: [
         {
           name: 'club',
@@ -38,10 +50,10 @@ const TABLES = {
         toMany('sales', 'sale', { id: 'person_id' }, IN_PG1),
       ],
     },
-    { table: 'mass' },
+    { table: 'mass', ...readableIf({}) },
     { table: 'club', remote_relationships: [toOne('town', 'town', { town_id: 'id' }, IN_PG3)] },
   ],
-  pg3: [{ table: 'town' }, { table: 'shop' }],
+  pg3: [{ table: 'town', ...readableIf({ _or: [{ id: { _lt: 6 } }, HEAVY] }) }, { table: 'shop' }],
 };
 
 let databases: readonly TestDatabase[] = [];
@@ -63,6 +75,7 @@ beforeAll(async () => {
       'insert into club select i, i % 21 from generate_series(1, 20) i',
       'create table person (id int primary key, town_id int, club_id int, active boolean not null)',
       'insert into person select i, nullif(i % 21, 0), i % 20, i % 2 = 0 from generate_series(1, 40) i',
+      `create function label(person) returns text stable language sql as $$ select 'person ' || $1.id $$`,
     ]),
     createDatabase('source', [
       'create table town (id int primary key, name text not null)',
@@ -108,6 +121,18 @@ test.each([
   const live = await cramped.query(ask(where), LIVE);
   expect(live.text).toBe(cached.text);
   expect(JSON.parse(live.text).sale.length).toBeGreaterThan(0);
+});
+
+test('rows that were filtered where their fields are computed are ordered, and show others, by rows of a third database', async () => {
+  const query = (field: string): string => `{ sale(where: {id: {_lt: 9}}, order_by: {id: asc}) {
+    members(where: {town: {}}, order_by: [{town: {name: desc}}, {id: asc}]) { ${field} town { name } }
+  } }`;
+  const reader = { role: 'reader', freshness: { fallback: 'stale' } } as const;
+  const cached = await lane.query(query('label: id'), reader);
+  expect(cached.targets.map(({ route }) => route)).not.toContain('live');
+  const computed = await lane.query(query('label'), { ...reader, ...LIVE });
+  expect(computed.text).toBe(cached.text.replaceAll(/"label":(\d+)/g, '"label":"person $1"'));
+  expect(computed.text).toContain('"person 22","town":{"name":"town 1"}');
 });
 
 test.each([

@@ -180,8 +180,12 @@ export class LiveRun {
     return keys === null ? this.#fetcher.byKeysOf(whole, chain) : this.#fetcher.byKeys(shown, keys);
   }
 
-  /** Rows that the filter has joined to every row that it lets through: the statement uses these again where it can. */
+  /**
+   * Rows that the filter has joined to every row that it lets through: the statement uses these again where it can, but not where the
+   * fetched rows are filtered already, since it joins nothing for a filter then.
+   */
   #foundBy(select: Select): readonly Found[] {
+    if (this.#store.isFiltered(select.from)) return [];
     return joinedConditions(select).flatMap(({ join, to, where }) =>
       this.#isLive(to) && this.#store.has(to)
         ? [{ join, place: to, conditions: normalForms(where, to, this.#params) }]
