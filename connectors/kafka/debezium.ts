@@ -19,11 +19,16 @@ interface Binding {
 
 type Fields = ReadonlyMap<string, FieldSchema | null>;
 
+/** The bindings of a table's layout. A schema that comes again after another one is read anew, so none is kept for long. */
+class Bindings {
+  readonly bySchema = new WeakMap<Buffer, Binding>();
+  readonly byNames = new Map<string, Binding>();
+}
+
 /** Turns Debezium's events into changes. Only here it is known what stands for a value that was not sent. */
 export class EventReader {
   readonly #placeholder: string;
-  /** Of each layout, by the schema that messages carry, or else by the names of their fields. */
-  readonly #bindings = new WeakMap<TableLayout, Map<Buffer | string, Binding>>();
+  readonly #bindings = new WeakMap<TableLayout, Bindings>();
 
   constructor(placeholder: string) {
     this.#placeholder = placeholder;
@@ -47,18 +52,24 @@ export class EventReader {
 
   #binding(event: RowEvent, layout: TableLayout): Binding {
     const { schema } = event;
-    const names = schema === null ? namesIn(event, layout) : [];
-    const key = schema ?? JSON.stringify(names);
-    const bindings = this.#bindings.get(layout) ?? new Map<Buffer | string, Binding>();
-    this.#bindings.set(layout, bindings);
-    let binding = bindings.get(key);
-    if (binding === undefined) {
-      const fields = schema === null ? new Map(names.map((name) => [name, null])) : fieldsOf(schema);
-      binding = bind(layout, fields, this.#placeholder);
-      bindings.set(key, binding);
-    }
-    return binding;
+    const { bySchema, byNames } = keptIn(this.#bindings, layout, () => new Bindings());
+    const bound = (fields: Fields): Binding => bind(layout, fields, this.#placeholder);
+    if (schema !== null) return keptIn(bySchema, schema, () => bound(fieldsOf(schema)));
+    const names = namesIn(event, layout);
+    return keptIn(byNames, JSON.stringify(names), () => bound(new Map(names.map((name) => [name, null]))));
   }
+}
+
+function keptIn<K, V extends object>(
+  kept: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  make: () => V,
+): V {
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  kept.set(key, made);
+  return made;
 }
 
 /** Messages without a schema name their fields in every row. */

@@ -99,7 +99,10 @@ export class TopicBook {
     if (count === undefined) return null;
     if (count !== 1) {
       const what = `the topic ${topic} has ${count} partitions and must have exactly one, to keep transactions in order`;
-      throw new ConnectorError('unfit', `${what}: make it with one before the Debezium connector does`);
+      throw new ConnectorError(
+        'unfit',
+        `${what}: delete it, and make it with one before the Debezium connector does`,
+      );
     }
     const [found] = await this.#admin.fetchTopicOffsets(topic);
     const { low, high } = must(found, 'the offsets of a partition');

@@ -228,7 +228,11 @@ test('messages without schemas are read too', async () => {
 });
 
 test.each([
-  ['the topic of transactions is in parts', { 'topic.creation.transaction.partitions': 3 }, 'must have one'],
+  [
+    'the topic of transactions is in parts',
+    { 'topic.creation.transaction.partitions': 3 },
+    'must have exactly one',
+  ],
   [
     'events do not name their transactions',
     { 'provide.transaction.metadata': false },
