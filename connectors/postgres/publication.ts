@@ -4,7 +4,7 @@ import { type TableRef, tableKey } from '../../src/core/names.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied } from './failure.ts';
-import { type Changes, changePublication, NOTHING_CHANGED } from './publication/change.ts';
+import { allBut, type Changes, changePublication, NOTHING_CHANGED } from './publication/change.ts';
 import { GENERATED_SINCE, judge } from './publication/publishable.ts';
 import { readTableFacts } from './publication/table-facts.ts';
 import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
@@ -66,15 +66,10 @@ export async function publishTables(
   // What the target denies is asked for again and again.
   if (kept.length < before.length + drops.length + adds.length)
     target.log.info({ publication: target.name, added: added.length }, 'publication changed');
+  // With other options the publication left out changes of any table.
   return found.exists && before.length > 0
-    ? { ...published, added: but(tables, published.refused) }
+    ? { ...published, added: allBut(published.refused, tables) }
     : published;
-}
-
-/** With other options the publication left out changes of any table. */
-function but(tables: readonly TableRef[], refused: Published['refused']): readonly TableRef[] {
-  const keys = new Set(refused.map(({ table }) => tableKey(table)));
-  return tables.filter((table) => !keys.has(tableKey(table)));
 }
 
 /** An administrator made it: what is wrong with it can only be told. */

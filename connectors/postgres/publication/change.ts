@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { messageOf } from '../../../src/core/errors.ts';
-import type { TableRef } from '../../../src/core/names.ts';
+import { type TableRef, tableKey } from '../../../src/core/names.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { ConnectorError, type Published } from '../../connector.ts';
 import type { AdminPool } from '../client.ts';
@@ -50,10 +50,14 @@ async function changeOneByOne(
   if (before.length > 0) await optionsSet(target, admin, { before, drops, adds: [] });
   const left = before.length > 0 ? [] : drops;
   const kept = await eachTried(left, (drop) => droppedAlone(target, admin, drop, patience()));
-  const refused = await eachTried(adds, (add) =>
-    triedAlone(target, admin, { before: [], drops: [], adds: [add] }, patience()),
-  );
-  return { added: adds.filter((add) => refused.every(({ table }) => table !== add)), refused, kept };
+  const refused = await eachTried(adds, (add) => addedAlone(target, admin, add, patience()));
+  return { added: allBut(refused, adds), refused, kept };
+}
+
+/** The tables that were not refused. */
+export function allBut(refused: Published['refused'], tables: readonly TableRef[]): readonly TableRef[] {
+  const keys = new Set(refused.map(({ table }) => tableKey(table)));
+  return tables.filter((table) => !keys.has(tableKey(table)));
 }
 
 /** Those with a reason why it was not done. */
@@ -121,15 +125,15 @@ function notDropped(name: string, drops: readonly TableRef[], error: unknown): s
   return `the role may not take what nobody wants out of the publication: ${messageOf(error)}; run: ${fix};`;
 }
 
-/** Why it cannot be done for now; null when it is done. */
-async function triedAlone(
+/** Why it cannot be published for now; null when it is. */
+async function addedAlone(
   target: Target,
   admin: AdminPool,
-  changes: Changes,
+  add: TableRef,
   lockMs: number,
 ): Promise<string | null> {
   try {
-    await changeAtOnce(target, admin, changes, lockMs);
+    await changeAtOnce(target, admin, { before: [], drops: [], adds: [add] }, lockMs);
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;
