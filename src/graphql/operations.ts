@@ -13,7 +13,7 @@ import {
   type Variables,
 } from '../plan/operation/variables.ts';
 import type { QueryPlan } from '../plan/plan.ts';
-import { type PlanInput, planQuery } from '../plan/plan-query.ts';
+import { planQuery } from '../plan/plan-query.ts';
 import type { AllowList } from './allow-list.ts';
 import { DocumentCache, type DocumentLimits, operationOf, type ParsedDocument } from './documents.ts';
 import { type FreshnessDirective, freshnessNode, readFreshness } from './freshness-directive.ts';
@@ -158,16 +158,19 @@ export class Operations<Compiled> {
     if (last?.key.shape === shape && last.key.generation === generation && last.key.role === role)
       return last.kept;
     const key = `${parsed.id}/${parsed.operations.indexOf(operation)}/${generation}/${role}\0${shape}`;
-    const { document } = parsed;
-    const scope = new VariableScope(facts.variables, variables);
-    const kept =
-      this.#plans.get(key) ?? this.#plan(key, { catalog, role, document, operation, variables: scope });
+    const kept = this.#plans.get(key) ?? this.#plan(key, { catalog, role }, bound);
     if (kept.plan.nodes <= SMALL_PLAN) facts.last = { key: { generation, role, shape }, kept };
     return kept;
   }
 
-  #plan(key: string, input: Omit<PlanInput, 'limits'>): KeptPlan<Compiled> {
-    const plan = planQuery({ ...input, limits: this.#options.limits });
+  #plan(
+    key: string,
+    { catalog, role }: Pick<OperationRequest, 'catalog' | 'role'>,
+    { facts, parsed: { document }, operation, variables: values }: Bound<Compiled>,
+  ): KeptPlan<Compiled> {
+    const variables = new VariableScope(facts.variables, values);
+    const { limits } = this.#options;
+    const plan = planQuery({ catalog, role, document, operation, variables, limits });
     const kept = { plan, compiled: this.#options.compile(plan) };
     this.#plans.set(key, kept);
     return kept;
