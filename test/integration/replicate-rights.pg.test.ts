@@ -366,18 +366,21 @@ test('what is refused of a table again and again ends the stream of the others o
   expect(cache).toEqual(target);
 });
 
-/** Changes `other` when the first copy is begun: a change to be kept beside its copy is the first to need a table. */
+/**
+ * Changes `other` when the first copy is begun: a change to be kept beside its copy is the first to need a table. Whichever
+ * copy comes first, none goes on before the change has ended the stream.
+ */
 function changedMeanwhile(feed: FeedRig): StepHook {
-  let changed = false;
-  const onStep = async (step: string): Promise<void> => {
-    if (step !== 'copy:begun' || changed) return;
-    changed = true;
+  let changed: Promise<void> | undefined;
+  const change = async (): Promise<void> => {
     await feed.target.query('insert into other values (1)');
     const slot = 'select from pg_replication_slots where slot_name = $1 and active';
     const isOver = async (): Promise<boolean> =>
       (await feed.target.query(slot, [await slotOf(feed)])).rows.length === 0;
     await feed.until('the stream to end', isOver);
   };
+  const onStep = (step: string): Promise<void> | undefined =>
+    step === 'copy:begun' ? (changed ??= change()) : undefined;
   return Object.assign(onStep, { inOneTrip: true });
 }
 
