@@ -38,6 +38,8 @@ const NOT_PASSED_ON = new Set(['upgrade', 'connection', 'host', 'cache-control',
 /** Accepts WebSockets on the path of the GraphQL endpoint, until the server closes. */
 export function registerSockets(app: FastifyInstance, options: SocketOptions): Sockets {
   const sockets = new Sockets(options);
+  // Newer Nodes ask whether an offer of another protocol is taken, and read the body of a request that makes one themselves.
+  Object.assign(app.server, { shouldUpgradeCallback: wantsWebSocket });
   app.server.on('upgrade', (request, socket, head) => {
     if (wantsWebSocket(request)) sockets.open(request, socket, head);
     else answerPlainly(app.server, request, { socket, head });
