@@ -20,6 +20,12 @@ export interface AllowedOrigin {
 /** Any text but the empty one. */
 export const text: z.ZodType<string, string> = z.string().min(1, 'must not be empty');
 
+/** A secret that comes in a header, where white space around it is lost: with a line break left at its end nobody could send it. */
+export const secret: z.ZodType<string, string> = text.refine(
+  (value) => value === value.trim(),
+  'must not begin or end with a space or a line break',
+);
+
 /** A whole number in a range, decimal digits only. */
 export function whole(min: number, max: number): z.ZodType<number, string> {
   const expected = `expected a whole number from ${min} to ${max}`;
@@ -58,15 +64,15 @@ export function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], str
 
 /** A JSON list of texts: `["secret one", "secret two"]`. */
 export const secretList: z.ZodType<readonly string[], string> = z.string().transform((value, context) => {
-  const parsed = z.array(z.string().min(1)).min(1).safeParse(parseJson(value));
+  const parsed = z.array(secret).min(1).safeParse(parseJson(value));
   if (parsed.success) return parsed.data;
-  context.addIssue({ code: 'custom', message: 'expected a JSON list of texts' });
+  context.addIssue({ code: 'custom', message: 'expected a JSON list of texts without spaces around them' });
   return z.NEVER;
 });
 
-/** An address to listen on; one of IPv6 may stand in brackets, as in a URL. */
+/** An address to listen on; one of IPv6 may stand in brackets, as in a URL, and `*` is all of them, as in Hasura. */
 export const hostName: z.ZodType<string, string> = text.transform((value) =>
-  value.replace(/^\[(.*)\]$/, '$1'),
+  value === '*' ? '0.0.0.0' : value.replace(/^\[(.*)\]$/, '$1'),
 );
 
 /** Where a broker listens: `host:port`. */

@@ -310,6 +310,19 @@ describe('administration', () => {
     });
   });
 
+  test.each([
+    ['/v2/query', 'nearjoin runs no SQL for its callers'],
+    ['/v1alpha1/pg_dump', 'use pg_dump itself'],
+    ['/v1beta1/relay', 'nearjoin has no schema for Relay'],
+  ])('%s is refused with its reason', async (path, why) => {
+    const answer = await send(path, {}, admin);
+    expect({ status: answer.status, ...JSON.parse(answer.text) }).toMatchObject({
+      status: 400,
+      error: `${path} is not supported: ${why}`,
+      code: 'not-supported',
+    });
+  });
+
   test('what the stock command line asks first is answered as it expects', async () => {
     expect(JSON.parse((await send('/v1/version')).text)).toMatchObject({
       version: 'v2.48.0',

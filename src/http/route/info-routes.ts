@@ -55,16 +55,19 @@ export function registerInfoRoutes(
 
 /** Registers the refusals of Hasura's endpoints for administrators that we do not have. */
 export function registerRefusals(app: FastifyInstance, authenticator: Authenticator): void {
-  for (const path of ['/v2/query', '/v1alpha1/pg_dump', '/v1beta1/relay']) {
+  for (const [path, why] of REFUSED) {
     app.post(path, async (request) => {
       await requireAdmin(authenticator, request);
-      throw new NearjoinError(
-        'not-supported',
-        `${path} is not supported: nearjoin runs no SQL for its callers`,
-      );
+      throw new NearjoinError('not-supported', `${path} is not supported: ${why}`);
     });
   }
 }
+
+const REFUSED = [
+  ['/v2/query', 'nearjoin runs no SQL for its callers'],
+  ['/v1alpha1/pg_dump', 'use pg_dump itself'],
+  ['/v1beta1/relay', 'nearjoin has no schema for Relay'],
+] as const;
 
 function healthAnswer(health: Health, strict: boolean): { status: number; text: string } {
   switch (health) {

@@ -53,6 +53,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   // Hooks with callbacks: an async one costs every request a promise.
   app.addHook('onRequest', (request, reply, done) => {
     request.notes = { session: null, operations: [], path: null };
+    // Fastify refuses what is no media type before any parser sees it; bodies are read whatever their type.
+    if (request.mediaType === undefined) delete request.headers['content-type'];
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (options.isLeaving()) reply.header('connection', 'close');
     done();

@@ -134,6 +134,21 @@ describe('readConfig', () => {
     expect(() => readConfig({ NEARJOIN_HOST: '[::]' })).toThrow('NEARJOIN_ADMIN_SECRET must be set');
   });
 
+  test('a star is all addresses, as in Hasura', () => {
+    const all = { HASURA_GRAPHQL_SERVER_HOST: '*' };
+    expect(readConfig({ ...all, NEARJOIN_ADMIN_SECRET: 's' }).host).toBe('0.0.0.0');
+    expect(() => readConfig(all)).toThrow('NEARJOIN_ADMIN_SECRET must be set');
+  });
+
+  test.each([
+    ['NEARJOIN_ADMIN_SECRET', 'from a file\n'],
+    ['NEARJOIN_ADMIN_SECRET', ' '],
+    ['NEARJOIN_ADMIN_SECRETS', '["good", " bad"]'],
+    ['NEARJOIN_METRICS_SECRET', 'token\r\n'],
+  ])('%s that no header can carry is refused (%j)', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}: .*space`));
+  });
+
   test.each([
     [{ NEARJOIN_JWT_SECRET: HS_SECRET }, 'NEARJOIN_JWT_SECRET needs NEARJOIN_ADMIN_SECRET'],
     [{ NEARJOIN_AUTH_HOOK: 'http://auth' }, 'NEARJOIN_AUTH_HOOK needs NEARJOIN_ADMIN_SECRET'],

@@ -124,6 +124,8 @@ describe('what is a request is answered', () => {
     ['in UTF-8 by name', ['Content-Type: application/json;charset="UTF-8"']],
     ['of any content type', ['Content-Type: text/plain']],
     ['of no content type', []],
+    ['of what is no content type', ['Content-Type: json']],
+    ['of an empty content type', ['Content-Type: ']],
   ])('%s', async (_, headers) => {
     expect(await answersTo(post(headers, '{"a":"ä"}'))).toMatch(/^HTTP\/1.1 200 [^]*\{"a":"ä"\}$/);
   });
