@@ -1,3 +1,4 @@
+import { keptIn } from '../../src/core/kept-in.ts';
 import type { Change, Relation, RelationColumn } from '../../src/core/rows/change.ts';
 import { type Cell, filled, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
 import type { RowEvent } from './envelope.ts';
@@ -58,18 +59,6 @@ export class EventReader {
     const names = namesIn(event, layout);
     return keptIn(byNames, JSON.stringify(names), () => bound(new Map(names.map((name) => [name, null]))));
   }
-}
-
-function keptIn<K, V extends object>(
-  kept: { get(key: K): V | undefined; set(key: K, value: V): unknown },
-  key: K,
-  make: () => V,
-): V {
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  kept.set(key, made);
-  return made;
 }
 
 /** Messages without a schema name their fields in every row. */

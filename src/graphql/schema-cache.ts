@@ -2,6 +2,7 @@ import type { GraphQLSchema, OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { JsonText } from '../core/json/json-text.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
@@ -26,16 +27,13 @@ export class SchemaCache {
 
   /** What the role may ask, as a GraphQL schema. */
   schema(catalog: Catalog, role: RoleName): Promise<GraphQLSchema> {
-    const schemas =
-      this.#schemas.get(catalog) ?? new LRUCache<RoleName, Promise<GraphQLSchema>>({ max: KEPT_SCHEMAS });
-    this.#schemas.set(catalog, schemas);
-    const known = schemas.get(role);
-    if (known !== undefined) return known;
-    const schema = inSlices(schemaSteps(catalog, role), this.#clock);
-    schemas.set(role, schema);
-    // What failed is told to whoever asked, and tried again for the next.
-    schema.catch(() => schemas.delete(role));
-    return schema;
+    const schemas = keptIn(this.#schemas, catalog, () => new LRUCache({ max: KEPT_SCHEMAS }));
+    return keptIn<RoleName, Promise<GraphQLSchema>>(schemas, role, () => {
+      const schema = inSlices(schemaSteps(catalog, role), this.#clock);
+      // What failed is told to whoever asked, and tried again for the next.
+      schema.catch(() => schemas.delete(role));
+      return schema;
+    });
   }
 
   /** Answers an operation's introspection fields for a role, by response key; the signal ends the wait for it. */

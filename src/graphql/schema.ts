@@ -17,6 +17,7 @@ import {
   isUnionType,
 } from 'graphql';
 import type { Catalog, Source } from '../catalog/catalog.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
 import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/role/visible.ts';
 import { functionFieldsOf } from '../plan/role/visible-calls.ts';
@@ -109,10 +110,10 @@ function* rootFields(
   tables: TableTypes,
 ): Steps<readonly Field[]> {
   const bySource = new Map<SourceName, Field[]>();
+  const fieldsOf = (source: SourceName): Field[] => keptIn(bySource, source, () => []);
   for (const view of visibleTables(catalog, role)) {
     yield;
-    const fields = bySource.get(view.table.source) ?? [];
-    bySource.set(view.table.source, fields);
+    const fields = fieldsOf(view.table.source);
     for (const root of wantedOf(rootFieldsOf(view, type), wanted)) {
       const field = tables.rootField(root);
       if (field !== null) fields.push(field);
@@ -123,7 +124,7 @@ function* rootFields(
       yield;
       const view = visibleTable(catalog, role, source.name, called.called.returns);
       const field = view === null ? null : tables.functionField(called, view);
-      if (field !== null) bySource.set(source.name, [...(bySource.get(source.name) ?? []), field]);
+      if (field !== null) fieldsOf(source.name).push(field);
     }
   }
   const found = [...bySource].flatMap(([name, fields]) =>

@@ -9,6 +9,7 @@ import {
 } from 'graphql';
 import type { Catalog } from '../catalog/catalog.ts';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import type { VisibleTable } from '../plan/role/visible.ts';
@@ -36,9 +37,7 @@ export function sdlOf(
   { catalog, role }: { readonly catalog: Catalog; readonly role: RoleName },
   clock: Clock,
 ): Promise<string> {
-  const known = printed.get(schema) ?? inSlices(sdlSteps(schema, visibleEntities(catalog, role)), clock);
-  printed.set(schema, known);
-  return known;
+  return keptIn(printed, schema, () => inSlices(sdlSteps(schema, visibleEntities(catalog, role)), clock));
 }
 
 function* sdlSteps(schema: GraphQLSchema, entities: readonly VisibleTable[]): Steps<string> {

@@ -1,5 +1,6 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import { type OperandType, plainOperand } from '../catalog/conditions/operand-type.ts';
+import { keptIn } from '../core/kept-in.ts';
 import { tooComplex, weightOf } from './budget.ts';
 import type { Operand, Param } from './plan.ts';
 import { encodeValue, type ValueType } from './value/encode.ts';
@@ -93,11 +94,8 @@ export class Params {
 
   /** All session variables as a JSON object: the same value wherever it is of the same type. */
   wholeSession(type: ColumnType): Operand {
-    const known = this.#wholeSession.get(type.name);
-    if (known !== undefined) return known;
-    const made = this.#ofRole({ kind: 'whole-session' }, plainOperand(type));
-    this.#wholeSession.set(type.name, made);
-    return made;
+    const make = (): Operand => this.#ofRole({ kind: 'whole-session' }, plainOperand(type));
+    return keptIn(this.#wholeSession, type.name, make);
   }
 
   #sourceOf(input: Input, encode: (plain: unknown) => string): Param['from'] {

@@ -1,3 +1,4 @@
+import { keptIn } from '../core/kept-in.ts';
 import type { Param, QueryPlan } from '../plan/plan.ts';
 import { isLong } from '../plan/value/input.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
@@ -25,13 +26,11 @@ export class LongLists {
   }
 
   #withLongLists(compiled: CompiledPlan): CompiledPlan {
-    const known = this.#plans.get(compiled);
-    if (known !== undefined) return known;
-    const { plan } = compiled;
-    const params = plan.params.map((param) => (isSessionList(param) ? { ...param, long: true } : param));
-    const made = this.#compile({ ...plan, params });
-    this.#plans.set(compiled, made);
-    return made;
+    return keptIn(this.#plans, compiled, () => {
+      const { plan } = compiled;
+      const params = plan.params.map((param) => (isSessionList(param) ? { ...param, long: true } : param));
+      return this.#compile({ ...plan, params });
+    });
   }
 }
 

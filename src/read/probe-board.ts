@@ -1,3 +1,4 @@
+import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { Probe, SourceTime } from '../core/position/watermark.ts';
@@ -17,10 +18,8 @@ export class ProbeBoard {
       this.#probes.get(source)?.delete(target);
       return;
     }
-    const feeds = this.#probes.get(source) ?? new Map<SourceName, Probe[]>();
-    this.#probes.set(source, feeds);
-    const list = feeds.get(target) ?? [];
-    feeds.set(target, list);
+    const feeds = keptIn(this.#probes, source, () => new Map());
+    const list = keptIn(feeds, target, () => []);
     list.push(probe);
     if (list.length > KEPT) list.shift();
   }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Connector } from '../../connectors/connector.ts';
 import { storedTargets } from '../cache/feed/row.ts';
 import type { Catalog, WantedTable } from '../catalog/catalog.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
@@ -114,11 +115,9 @@ export class Supervisor {
   }
 
   async #adapt(snapshot: SupervisedSnapshot): Promise<void> {
-    const wanted = new Map<string, readonly WantedTable[]>();
-    for (const each of snapshot.catalog.wanted) {
-      const key = keyOf(each.source, each.target);
-      wanted.set(key, [...(wanted.get(key) ?? []), each]);
-    }
+    const wanted = new Map<string, WantedTable[]>();
+    for (const each of snapshot.catalog.wanted)
+      keptIn(wanted, keyOf(each.source, each.target), () => []).push(each);
     for (const [key, running] of this.#running) {
       if (this.#isMoved(running)) await this.#retire(key, running);
       else if (isListed(snapshot, running)) running.runner.want(wantedOf(snapshot, running, wanted.get(key)));
@@ -205,10 +204,8 @@ export class Supervisor {
   /** All sources that copy from a target share one pace. */
   #paceOf(target: SourceName): Pace | null {
     const { limits, clock } = this.#options;
-    if (limits.copy.bytesPerS === null) return null;
-    const pace = this.#paces.get(target) ?? new Pace(limits.copy.bytesPerS, clock);
-    this.#paces.set(target, pace);
-    return pace;
+    const { bytesPerS } = limits.copy;
+    return bytesPerS === null ? null : keptIn(this.#paces, target, () => new Pace(bytesPerS, clock));
   }
 
   /** A feed that was dropped may be wanted again by now. */

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../catalog/watch.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { FeedTable, WantedFeed } from '../ops/replication.ts';
 
 /** The feeds metadata asks for, also those of databases that do not answer and so are missing from the catalog. */
@@ -9,9 +10,7 @@ export function wantedFeeds({
   const feeds = new Map<string, WantedFeed & { readonly tables: FeedTable[] }>();
   const add = (source: string, target: string, tables: readonly FeedTable[]): void => {
     const key = JSON.stringify([source, target]);
-    const feed = feeds.get(key) ?? { source, target, tables: [] };
-    feed.tables.push(...tables);
-    feeds.set(key, feed);
+    keptIn(feeds, key, () => ({ source, target, tables: [] })).tables.push(...tables);
   };
   for (const { source, target, table, mapping } of catalog.wanted)
     add(source, target, [{ table: table.ref, mapping }]);

@@ -1,4 +1,5 @@
 import type { AppliedCommits } from '../cache/feed/applied-commits.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import { Turns } from '../core/waiting/turns.ts';
@@ -169,9 +170,7 @@ export class LiveQueries {
   /** Reads it again too when a feed that it depends on brings something. */
   #follow(query: LiveQuery, cohort: Cohort): void {
     for (const { source, target } of feedsOf(query)) {
-      const key = feedKey(source, target);
-      const dependents = this.#dependents.get(key) ?? new Set();
-      this.#dependents.set(key, dependents.add(cohort));
+      keptIn(this.#dependents, feedKey(source, target), () => new Set()).add(cohort);
       this.#news.watch(source);
     }
   }
@@ -181,9 +180,7 @@ export class LiveQueries {
   }
 
   #turnsOf(source: SourceName | null): Turns {
-    const turns = this.#turns.get(source) ?? new Turns(this.#settings.atOnce);
-    this.#turns.set(source, turns);
-    return turns;
+    return keptIn(this.#turns, source, () => new Turns(this.#settings.atOnce));
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { formatToken, later } from '../core/position/token.ts';
 import type { RemoteUse } from '../plan/plan.ts';
@@ -52,11 +53,7 @@ export class LiveQueryKeys {
 
   /** A plan is made for one role and one catalog, so it stands for them. */
   #numberOf(plan: CompiledPlan): number {
-    const known = this.#plans.get(plan);
-    if (known !== undefined) return known;
-    this.#lastPlan += 1;
-    this.#plans.set(plan, this.#lastPlan);
-    return this.#lastPlan;
+    return keptIn(this.#plans, plan, () => (this.#lastPlan += 1));
   }
 }
 

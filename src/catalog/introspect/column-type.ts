@@ -1,4 +1,5 @@
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { ColumnType } from '../catalog.ts';
 
 /** A row of pg_type as the catalog query gives it. */
@@ -49,13 +50,9 @@ export class TypeBook {
 
   /** The type with this oid, written in SQL as given, or else without a modifier. */
   type(oid: number, given?: string): ColumnType {
-    const sqlText = given ?? must(this.#rows.get(oid), `type ${oid}`)[7];
-    const id = `${oid} ${sqlText}`;
-    const known = this.#built.get(id);
-    if (known !== undefined) return known;
-    const built = this.#build(must(this.#rows.get(oid), `type ${oid}`), sqlText);
-    this.#built.set(id, built);
-    return built;
+    const row = must(this.#rows.get(oid), `type ${oid}`);
+    const sqlText = given ?? row[7];
+    return keptIn(this.#built, `${oid} ${sqlText}`, () => this.#build(row, sqlText));
   }
 
   #build(row: TypeRow, sqlText: string): ColumnType {

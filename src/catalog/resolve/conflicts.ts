@@ -1,4 +1,5 @@
 import type { InconsistentObject } from '../../core/inconsistent-object.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import { givenSlots } from '../call/function-arguments.ts';
 import type { Namespace, Table } from '../catalog.ts';
@@ -96,11 +97,7 @@ export class Conflicts {
   }
 
   #namesOf(owner: Owner): OwnNames {
-    const known = this.#names.get(owner);
-    if (known !== undefined) return known;
-    const names = namesOf(owner);
-    this.#names.set(owner, names);
-    return names;
+    return keptIn(this.#names, owner, () => namesOf(owner));
   }
 
   #scalarTypes(sources: readonly NamedSource[]): ReadonlySet<string> {

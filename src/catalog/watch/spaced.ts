@@ -1,3 +1,4 @@
+import { keptIn } from '../../core/kept-in.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 
 interface Turn {
@@ -21,8 +22,7 @@ export class Spaced<Key> {
 
   /** Resolves when the work is done, begun after this call. */
   next(key: Key): Promise<void> {
-    const turn = this.#turns.get(key) ?? { begunMs: Number.NEGATIVE_INFINITY, next: null };
-    this.#turns.set(key, turn);
+    const turn = keptIn(this.#turns, key, () => ({ begunMs: Number.NEGATIVE_INFINITY, next: null }));
     turn.next ??= this.#begin(key, turn);
     return turn.next;
   }

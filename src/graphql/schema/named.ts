@@ -12,6 +12,7 @@ import {
   GraphQLScalarType,
   GraphQLString,
 } from 'graphql';
+import { keptIn } from '../../core/kept-in.ts';
 
 /** A member of an input object, by its name. */
 export type Member = readonly [string, GraphQLInputFieldConfig];
@@ -24,11 +25,7 @@ export class TypeRegistry {
 
   /** The type of this name. `make` is called on first use only, so it must not depend on who asks. */
   once<T extends GraphQLNamedType>(name: string, make: (name: string) => T): T {
-    const known = this.#types.get(name);
-    if (known !== undefined) return known as T;
-    const made = make(name);
-    this.#types.set(name, made);
-    return made;
+    return keptIn(this.#types, name, () => make(name)) as T;
   }
 
   scalar(name: string): GraphQLScalarType {

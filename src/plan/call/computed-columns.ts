@@ -1,5 +1,6 @@
 import { callOf } from '../../catalog/call/function-arguments.ts';
 import type { CallArgument, Column, ComputedField, Table } from '../../catalog/catalog.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { tableKey } from '../../core/names.ts';
 
 /** With a number behind it a name stays below the 63 bytes at which Postgres cuts. */
@@ -18,9 +19,7 @@ export class ComputedColumns {
   /** The field called without anything from the request: the same column wherever the table is read. */
   bare(table: Table, field: ComputedValue, args: () => readonly CallArgument[]): Column {
     const key = JSON.stringify([table.source, tableKey(table.ref), field.name]);
-    const column = this.#bare.get(key) ?? this.called(table, field, args());
-    this.#bare.set(key, column);
-    return column;
+    return keptIn(this.#bare, key, () => this.called(table, field, args()));
   }
 
   /** The field called with arguments of the request: a column of its own. */

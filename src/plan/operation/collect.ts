@@ -8,6 +8,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { weightOf } from '../budget.ts';
 import type { Planning, Position } from '../planning.ts';
 import { invalid, notFound } from '../problem.ts';
@@ -152,10 +153,6 @@ function addField({ planning, fields, path }: Collection, node: FieldNode): void
 
 /** A text that is equal when two selections carry the same arguments; fragments bring the same ones again and again. */
 function printArguments({ printed }: Planning, field: FieldNode): string {
-  if (field.arguments === undefined || field.arguments.length === 0) return '';
-  const known = printed.get(field);
-  if (known !== undefined) return known;
-  const text = field.arguments.map(print).sort().join();
-  printed.set(field, text);
-  return text;
+  const { arguments: given = [] } = field;
+  return given.length === 0 ? '' : keptIn(printed, field, () => given.map(print).sort().join());
 }

@@ -1,5 +1,6 @@
 import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../../catalog/catalog.ts';
 import { NO_TYPES } from '../../catalog/type/held-type.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
 import type { Join, PlanTable, Predicate, RemoteUse } from '../plan.ts';
 import { conjuncts } from '../predicates.ts';
@@ -107,18 +108,16 @@ export class Places {
       const { scope, table } = place;
       if (table.source === scope.rootSource) continue;
       const id = JSON.stringify([scope.rootSource, table.source]);
-      const use = uses.get(id) ?? {
+      const use = keptIn(uses, id, () => ({
         source: scope.rootSource,
         target: table.source,
         tables: new Map(),
         options: new Set(),
         computes: false,
-      };
-      uses.set(id, use);
+      }));
       if (scope.options !== null) use.options.add(scope.options);
-      const known = use.tables.get(tableKey(table.ref)) ?? { table, columns: new Set() };
-      use.tables.set(tableKey(table.ref), known);
-      for (const column of columns) known.columns.add(column.name);
+      const read = keptIn(use.tables, tableKey(table.ref), () => ({ table, columns: new Set() }));
+      for (const column of columns) read.columns.add(column.name);
       use.computes ||=
         place.planTable.call !== undefined || columns.some(({ computed }) => computed !== undefined);
     }

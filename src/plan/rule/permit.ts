@@ -1,5 +1,6 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { SelectPermission } from '../../catalog/part/select-permission.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { Predicate } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and, not, or, TRUE } from '../predicates.ts';
@@ -19,12 +20,11 @@ export function permittedRows(planning: Planning, { view, place }: Rows): Predic
 export function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
   const showing = showingPermissions(rows.view, column);
   if (showing === null) return null;
-  const key = `${rows.place.id}/${column.name}`;
-  const known = planning.guards.get(key);
-  const guard = known ?? anyOf(planning, rows, showing);
-  planning.guards.set(key, guard);
-  const isNew = known === undefined && guard.kind !== 'true';
-  if (isNew && column.computed !== undefined) rows.place.guard(column, guard);
+  const guard = keptIn(planning.guards, `${rows.place.id}/${column.name}`, () => {
+    const made = anyOf(planning, rows, showing);
+    if (made.kind !== 'true' && column.computed !== undefined) rows.place.guard(column, made);
+    return made;
+  });
   return guard.kind === 'true' ? null : guard;
 }
 

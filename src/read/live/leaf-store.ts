@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
 import type { FetchedLeaf } from '../../sql/place/leaf.ts';
@@ -25,8 +26,7 @@ export class TempTables {
 
   /** Whether the table must still be created in the session; from now on it counts as created. */
   claim(connection: WireConnection, name: string): boolean {
-    const names = this.#made.get(connection) ?? new Set<string>();
-    this.#made.set(connection, names);
+    const names = keptIn(this.#made, connection, () => new Set());
     if (names.has(name)) return false;
     names.add(name);
     return true;

@@ -1,4 +1,5 @@
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Token } from '../../core/position/token.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
@@ -228,10 +229,10 @@ export class LiveReader {
   }
 
   #kept(group: SourceGroup): Kept {
-    const known = this.#groups.get(group);
-    if (known !== undefined) return known;
-    const kept: Kept = { statements: new Map(), gaps: new Map() };
-    this.#groups.set(group, kept);
-    return kept;
+    return keptIn(this.#groups, group, newKept);
   }
+}
+
+function newKept(): Kept {
+  return { statements: new Map(), gaps: new Map() };
 }

@@ -1,5 +1,6 @@
 import { must } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { HistoryName, Token } from '../../core/position/token.ts';
@@ -177,11 +178,7 @@ export class LiveSessions {
   }
 
   #target(target: SourceName): Promise<TargetSession> {
-    const known = this.#targets.get(target);
-    if (known !== undefined) return known;
-    const opening = this.#openTarget(target);
-    this.#targets.set(target, opening);
-    return opening;
+    return keptIn(this.#targets, target, () => this.#openTarget(target));
   }
 
   async #openTarget(target: SourceName): Promise<TargetSession> {

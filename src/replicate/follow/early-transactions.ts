@@ -1,4 +1,5 @@
 import type { EarlyWork } from '../../cache/feed/row.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import {
   type EarlyCommit,
   type EarlyItem,
@@ -161,8 +162,8 @@ export class EarlyTransactions {
   }
 
   async #write(part: EarlyPart): Promise<void> {
-    const transaction = this.#open.get(part.xid) ?? new EarlyTransaction(part.xid, this.#options);
-    this.#open.set(part.xid, transaction);
+    const begin = (): EarlyTransaction => new EarlyTransaction(part.xid, this.#options);
+    const transaction = keptIn(this.#open, part.xid, begin);
     transaction.add(part);
     if (transaction.isFull) return this.#send(transaction);
     const waitingBytes = this.#all.reduce((sum, each) => sum + each.waitingBytes, 0);

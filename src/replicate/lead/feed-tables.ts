@@ -2,6 +2,7 @@ import { type ChangeStream, ConnectorError } from '../../../connectors/connector
 import { saveLastError } from '../../cache/feed/row.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { printTable, tableKey } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
@@ -169,10 +170,8 @@ export class FeedTables {
   /** What is wanted of it then is built again. */
   async #restIndex(key: string, stop: AbortSignal): Promise<void> {
     const { options, reconsider } = this.#scene;
-    const rests =
-      this.#indexRests.get(key) ?? new Backoff(INDEX_REST_MS, LONGEST_INDEX_REST_MS, options.random);
-    this.#indexRests.set(key, rests);
-    await options.clock.delay(rests.nextMs(), stop);
+    const begin = (): Backoff => new Backoff(INDEX_REST_MS, LONGEST_INDEX_REST_MS, options.random);
+    await options.clock.delay(keptIn(this.#indexRests, key, begin).nextMs(), stop);
     this.#indexing.delete(key);
     reconsider.notify();
   }

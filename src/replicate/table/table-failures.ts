@@ -1,3 +1,4 @@
+import { keptIn } from '../../core/kept-in.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Backoff } from '../backoff.ts';
@@ -113,9 +114,7 @@ export class TableFailures {
   }
 
   #failureOf(table: TableRef, reason: string): Failure {
-    const key = tableKey(table);
-    const failure = this.#failures.get(key) ?? this.#none();
-    this.#failures.set(key, failure);
+    const failure = keptIn(this.#failures, tableKey(table), () => this.#none());
     const now = this.#clock.monotonicMs();
     if (now - failure.atMs >= WELL_AFTER_MS) failure.backoff.succeeded();
     failure.atMs = now;

@@ -1,4 +1,5 @@
 import type { InconsistentObject } from '../../../core/inconsistent-object.ts';
+import { keptIn } from '../../../core/kept-in.ts';
 import { printTable, type SourceName, type TableRef, tableKey } from '../../../core/names.ts';
 import type { FunctionMetadata } from '../../../metadata/model.ts';
 import { signatureOf } from '../../call/function-arguments.ts';
@@ -166,9 +167,7 @@ export function withRows(
       const table = tables.get(tableKey(returns));
       if (table === undefined)
         throw new Unresolvable(`table "${printTable(returns)}" is not tracked`, { located: false });
-      const known = loosened.get(table) ?? looseRows(table);
-      loosened.set(table, known);
-      return known;
+      return keptIn(loosened, table, () => looseRows(table));
     });
     return rows === null ? [] : [[tableKey(ref), { ...named, rows }]];
   });
