@@ -178,7 +178,7 @@ export class GroupReader {
     const tried = leafKey(cached);
     await this.#parts.board.refresh(group.source);
     for (const read of cached) this.#chooser.choose(read, group);
-    if (leafKey(cached) === tried) for (const read of cached) read.forced = { detail };
+    if (leafKey(cached) === tried) for (const read of cached) read.forced = detail;
     return true;
   }
 
@@ -259,7 +259,7 @@ export class GroupReader {
     const { use, policy } = read;
     if (policy.fallback === 'error') throw notFresh(use.target, fault);
     if (policy.fallback !== 'wait') {
-      read.forced = { detail: fault };
+      read.forced = fault;
       return;
     }
     const since = must(arrival, 'clock of the source');

@@ -12,7 +12,6 @@ import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
 import { whileNeeded } from './in-order.ts';
 import { LongLists } from './long-lists.ts';
-import { positionOf } from './own-position.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
@@ -84,7 +83,7 @@ export class ReadLane {
 
   async #answered(request: ReadRequest): Promise<ReadAnswer> {
     const { plan, values, freshness, signal, introspection } = request;
-    if (freshness.tokens.size > 0) await this.#refuseBeyondRoots(request);
+    if (freshness.tokens.size > 0) await refuseBeyondRoots(request, this.#databases);
     const [only, ...others] = plan.groups;
     if (only !== undefined && others.length === 0) {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
@@ -100,13 +99,6 @@ export class ReadLane {
       // A subscription reads one database.
       cursor: null,
     };
-  }
-
-  #refuseBeyondRoots({ plan: { groups }, freshness, signal }: ReadRequest): Promise<void> {
-    const sources = groups.map(({ source }) => source);
-    return refuseBeyondRoots(sources, freshness.tokens, (source) =>
-      positionOf(this.#databases, source, signal),
-    );
   }
 
   /** Takes back an answer's bytes, which nobody reads any more: later rows may overwrite them. */

@@ -1,10 +1,22 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import { contains, type HistoryName, isComparable, isSuccessor, type Token } from '../core/position/token.ts';
+import type { StopSignal } from '../core/waiting/stop-signal.ts';
+import type { CompiledPlan } from './compiled-plan.ts';
+import type { Databases } from './databases.ts';
+import { readError } from './error-mapping.ts';
+import type { FreshnessRequest } from './freshness.ts';
 import { inOrder } from './in-order.ts';
+import { ASK_POSITION, positionIn } from './live/sessions.ts';
 import type { TargetRead } from './target-read.ts';
 
 type Asked = Pick<TargetRead, 'policy' | 'use'>;
+
+interface RootsRead {
+  readonly plan: Pick<CompiledPlan, 'groups'>;
+  readonly freshness: Pick<FreshnessRequest, 'tokens'>;
+  readonly signal: StopSignal;
+}
 
 /** Refuses a token that the target itself has not reached, or that is of another history: such a commit does not exist. */
 export function refuseLost({ policy, use }: Asked, reached: Token | null): void {
@@ -20,15 +32,26 @@ function refuseBeyond(reached: Token, token: Token, target: SourceName): void {
 
 /** The same for the databases of root fields, which are read directly: a token may name a commit that they do not have. */
 export async function refuseBeyondRoots(
-  sources: readonly SourceName[],
-  tokens: ReadonlyMap<SourceName, Token>,
-  reachedIn: (source: SourceName) => Promise<Token>,
+  { plan: { groups }, freshness: { tokens }, signal }: RootsRead,
+  databases: Databases,
 ): Promise<void> {
-  const asked = sources.map(async (source) => {
+  const asked = groups.map(async ({ source }) => {
     const token = tokens.get(source);
-    if (token !== undefined) refuseBeyond(await reachedIn(source), token, source);
+    if (token !== undefined) refuseBeyond(await positionOf(databases, source, signal), token, source);
   });
   await inOrder(asked);
+}
+
+/** The newest position of a database; what is read of it afterwards contains everything up to there. */
+async function positionOf(databases: Databases, source: SourceName, signal: StopSignal): Promise<Token> {
+  try {
+    const options = { signal, prepared: true };
+    const { answers, history } = await databases.target(source).answers([ASK_POSITION], options);
+    return { position: positionIn(answers[0]?.[0]?.[0]), history };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw readError(error, source, 'source');
+  }
 }
 
 /** Refuses a token of a history that a failover ended: waiting does not help. One of a newer history than the cache's may be right. */

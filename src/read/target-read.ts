@@ -14,7 +14,7 @@ export interface TargetRead {
   readonly use: RemoteUse;
   readonly policy: Policy;
   /** Set when the cache was tried and will not do: read live, and why. */
-  forced: { readonly detail: RouteDetail } | null;
+  forced: RouteDetail | null;
   /** Set when the target is down and old rows are better than none. */
   anyAge: boolean;
   /** Which history of the target the cache holds (see core/position/token.ts); null while that is unknown. */
