@@ -1,6 +1,6 @@
-import { escapeIdentifier } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../src/core/postgres/quote-identifier.ts';
 import { ConnectorError, type Publishable, type Published } from '../connector.ts';
 import type { AdminPool, Query } from './client.ts';
 import { isDenied } from './failure.ts';
@@ -8,7 +8,6 @@ import { allBut, type Changes, changePublication, NOTHING_CHANGED } from './publ
 import { GENERATED_SINCE, judge } from './publication/publishable.ts';
 import { readTableFacts } from './publication/table-facts.ts';
 import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
-import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
 
 interface Publication {
@@ -74,7 +73,7 @@ export async function publishTables(
 
 /** An administrator made it: what is wrong with it can only be told. */
 function publishedByOthers(name: string, found: Publication, tables: readonly TableRef[]): Published {
-  const publication = escapeIdentifier(name);
+  const publication = quoteIdentifier(name);
   if (found.has_our_options !== true) {
     const fix = `alter publication ${publication} set (${optionsOf(found.version)})`;
     throw new ConnectorError('unfit', `the publication leaves changes out; run: ${fix}`);
@@ -85,8 +84,9 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
     const entry = there.get(tableKey(table));
     if (entry?.isPlain === true) return [];
     const what = entry === undefined ? 'is not in the publication' : 'is filtered in the publication';
-    const drop = entry === undefined ? '' : `alter publication ${publication} drop table ${quoted(table)}; `;
-    const fix = `${drop}alter publication ${publication} add table ${quoted(table)};`;
+    const drop =
+      entry === undefined ? '' : `alter publication ${publication} drop table ${quoteTable(table)}; `;
+    const fix = `${drop}alter publication ${publication} add table ${quoteTable(table)};`;
     return [{ table, reason: `it ${what}, which another role owns; run: ${fix}` }];
   });
   return { ...NOTHING_CHANGED, refused };
@@ -134,7 +134,7 @@ function publicationLost(): ConnectorError {
 export async function dropPublication(target: Target, admin: AdminPool): Promise<void> {
   await admin.transaction(async (query) => {
     await query(`set local lock_timeout = ${target.timings.lockMs}`);
-    await query(`drop publication if exists ${escapeIdentifier(target.name)}`);
+    await query(`drop publication if exists ${quoteIdentifier(target.name)}`);
   });
 }
 
@@ -167,7 +167,7 @@ async function readPublication(query: Query, name: string): Promise<Publication>
 }
 
 function planChanges(name: string, found: Publication, wanted: readonly TableRef[]): Changes {
-  const alter = `alter publication ${escapeIdentifier(name)}`;
+  const alter = `alter publication ${quoteIdentifier(name)}`;
   const options = found.has_our_options === true ? [] : [`${alter} set (${optionsOf(found.version)})`];
   const before = found.exists ? options : [createStatement(name, found.version)];
   // Made by an administrator for all tables: nothing to add, and what is too much is ignored on arrival.
@@ -182,7 +182,7 @@ function planChanges(name: string, found: Publication, wanted: readonly TableRef
 }
 
 function createStatement(name: string, version: number): string {
-  return `create publication ${escapeIdentifier(name)} with (${optionsOf(version)})`;
+  return `create publication ${quoteIdentifier(name)} with (${optionsOf(version)})`;
 }
 
 function optionsOf(version: number): string {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { CustomTypesConfig, QueryResultRow } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
+import { quoteTable } from '../../src/core/postgres/quote-identifier.ts';
 import type { PieceCursor } from '../../src/core/rows/piece-cursor.ts';
 import {
   type Comparison,
@@ -13,7 +14,6 @@ import {
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './database/comparison.ts';
 import { toConnectorError } from './failure.ts';
-import { quoted } from './quoted.ts';
 import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
 import { copySlotPrefix, cutOnFailure } from './slot.ts';
@@ -144,7 +144,9 @@ class ExportedSnapshot implements Snapshot {
 
   piece(from: TableColumns, cursor: PieceCursor | null, bytes: number): Promise<Piece | null> {
     return this.#reading(from, async (reader, found) => {
-      const result = await reader.own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [quoted(from.table)]);
+      const result = await reader.own.client.query<Extent & QueryResultRow>(EXTENT_SQL, [
+        quoteTable(from.table),
+      ]);
       const extent = must(result.rows[0], 'the extent of a table');
       const pages = found.rewritten ? null : nextPages(extent, cursor, bytes);
       if (pages === null) {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import pg from 'pg';
+import { quoteIdentifier } from '../core/postgres/quote-identifier.ts';
 import { type PostgresServer, startPostgres } from '../embedded/server.ts';
 
 /** The demo's two servers; the metadata lives in a database of its own on the first. */
@@ -54,7 +55,7 @@ async function ensureDatabases(server: PostgresServer, names: readonly string[])
   await withClient(server.url('postgres'), async (client) => {
     for (const name of names) {
       const found = await client.query('select 1 from pg_database where datname = $1', [name]);
-      if (found.rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
+      if (found.rowCount === 0) await client.query(`create database ${quoteIdentifier(name)}`);
     }
   });
 }

@@ -31,6 +31,11 @@ export function identifier(name: string): Sql {
   return { kind: 'identifier', name };
 }
 
+/** What users, or an extension, have put in a schema. */
+export function qualified({ schema, name }: { readonly schema: string; readonly name: string }): Sql {
+  return sql`${identifier(schema)}.${identifier(name)}`;
+}
+
 /** A string constant. */
 export function constant(value: string): Sql {
   return { kind: 'constant', value };

@@ -1,6 +1,6 @@
 import type { ColumnType } from '../catalog/catalog.ts';
 import { baseType } from '../catalog/conditions/operators.ts';
-import { identifier, type Sql, sql, syntax } from './sql.ts';
+import { identifier, qualified, type Sql, sql, syntax } from './sql.ts';
 
 const PLAIN_TYPE = /^_?[a-z][a-z0-9]*$/;
 /** Unquoted these words mean `bit(1)`, `char(1)`; quoted they mean the type itself. */
@@ -21,7 +21,7 @@ const SPLIT_AT_COMMAS: ReadonlySet<string> = new Set(['citext', 'hstore', 'ltree
 /** A type without its modifier: a cast to `varchar(3)` would cut a value that is only compared. */
 export function bareType(type: ColumnType): Sql {
   const base = baseType(type);
-  if (base.schema !== 'pg_catalog') return sql`${identifier(base.schema)}.${identifier(base.name)}`;
+  if (base.schema !== 'pg_catalog') return qualified(base);
   return PLAIN_TYPE.test(base.name) && !SPECIAL_TYPES.has(base.name)
     ? syntax(base.name)
     : identifier(base.name);

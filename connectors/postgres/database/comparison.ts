@@ -1,10 +1,9 @@
-import { escapeIdentifier } from 'pg';
 import { printTable, type TableRef } from '../../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { ComparedRows } from '../../../src/core/rows/compared-rows.ts';
 import { type Comparison, ConnectorError, type WantedRows } from '../../connector.ts';
 import { OwnClient } from '../client.ts';
 import { type Doing, toConnectorError } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 
 /** Opens a connection that reads rows for comparison as they are at each statement. */
@@ -38,11 +37,11 @@ export async function comparisonOver(
       await prepare(wanted.table);
       const types = await keyTypes(run, wanted);
       const key = wanted.key.map((name, index) => ({
-        name: escapeIdentifier(name),
+        name: quoteIdentifier(name),
         type: types[index] ?? 'text',
       }));
-      const columns = wanted.columns.map(({ name, isBytes }) => ({ name: escapeIdentifier(name), isBytes }));
-      return new ComparedRows({ relation: quoted(wanted.table), columns, key }, run);
+      const columns = wanted.columns.map(({ name, isBytes }) => ({ name: quoteIdentifier(name), isBytes }));
+      return new ComparedRows({ relation: quoteTable(wanted.table), columns, key }, run);
     },
     close: () => own.destroy(),
   };
@@ -57,7 +56,7 @@ async function keyTypes(run: Run, { table, key }: WantedRows): Promise<readonly 
      from unnest($2::text[]) with ordinality as k (name, place)
      left join pg_attribute a on a.attrelid = to_regclass($1) and a.attname = k.name and a.attnum > 0
      order by k.place`,
-    [quoted(table), key],
+    [quoteTable(table), key],
   );
   return rows.map(({ name, type }) => {
     if (typeof type === 'string') return type;

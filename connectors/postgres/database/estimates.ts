@@ -1,8 +1,8 @@
 import type { TableRef } from '../../../src/core/names.ts';
+import { quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import type { TableSize } from '../../connector.ts';
 import type { AdminPool, Query } from '../client.ts';
 import { isDenied, isLocked, isUndefined } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 
 /** Sizes of tables with their partitions. Only the ordinary way of storing rows knows pages. */
 const SIZES_SQL = `
@@ -67,10 +67,10 @@ async function sizesTogether(admin: AdminPool, tables: readonly TableRef[]): Pro
 
 async function measured(query: Query, tables: readonly TableRef[]): Promise<readonly TableSize[]> {
   await query(`set local lock_timeout = ${LOCK_MS}`);
-  const sizes = await query<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoted)]);
+  const sizes = await query<{ bytes: number | null }>(SIZES_SQL, [tables.map(quoteTable)]);
   // The planner's estimate is right for tables never analyzed and for partitioned ones too.
   const plans = await query<{ 'QUERY PLAN': readonly { Plan: { 'Plan Rows': number } }[] }>(
-    tables.map((table) => `explain (format json) select from ${quoted(table)}`).join('; '),
+    tables.map((table) => `explain (format json) select from ${quoteTable(table)}`).join('; '),
   );
   return plans.map((plan, at) => ({
     rowsEstimated: plan['QUERY PLAN'][0]?.Plan['Plan Rows'] ?? 0,

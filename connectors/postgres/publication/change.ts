@@ -1,11 +1,10 @@
-import { escapeIdentifier } from 'pg';
 import { messageOf } from '../../../src/core/errors.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { ConnectorError, type Published } from '../../connector.ts';
 import type { AdminPool } from '../client.ts';
 import { isDenied, isLocked, isThereAlready } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 import { Harmful, harmedTables } from './harm.ts';
 
@@ -147,6 +146,6 @@ function statementsOf(name: string, { before, drops, adds }: Changes): readonly 
   const change = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly string[] =>
     tables.length === 0
       ? []
-      : [`alter publication ${escapeIdentifier(name)} ${verb} table ${tables.map(quoted).join(', ')}`];
+      : [`alter publication ${quoteIdentifier(name)} ${verb} table ${tables.map(quoteTable).join(', ')}`];
   return [...before, ...change('drop', drops), ...change('add', adds)];
 }

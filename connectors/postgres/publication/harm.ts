@@ -1,9 +1,8 @@
-import { escapeIdentifier } from 'pg';
 import { printTable, type TableRef } from '../../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { ConnectorError } from '../../connector.ts';
 import type { AdminPool, Query } from '../client.ts';
 import { isDenied, isLocked } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 
 /** Published tables whose owners' updates and deletes fail because of that. */
@@ -58,14 +57,14 @@ const LOCK_MS = 200;
 export async function protectTables(target: Target, admin: AdminPool): Promise<readonly TableRef[]> {
   const harmed = await harmedTables((sql, values, name) => admin.rows(sql, values, name), target.name);
   if (harmed.length === 0) return [];
-  const alter = `alter publication ${escapeIdentifier(target.name)}`;
+  const alter = `alter publication ${quoteIdentifier(target.name)}`;
   const change = (sql: string): Promise<void> =>
     admin.transaction(async (query) => {
       await query(`set local lock_timeout = ${LOCK_MS}`);
       await query(sql);
     });
   try {
-    await change(`${alter} drop table ${harmed.map(quoted).join(', ')}`);
+    await change(`${alter} drop table ${harmed.map(quoteTable).join(', ')}`);
   } catch (error) {
     if (!isLocked(error) && !isDenied(error)) throw error;
     await change(`${alter} set (publish = 'insert, truncate')`);

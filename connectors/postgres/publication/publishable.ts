@@ -1,9 +1,8 @@
-import { escapeIdentifier } from 'pg';
 import { must } from '../../../src/core/assert.ts';
 import { printTable, sameTable, type TableRef } from '../../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import type { Publishable } from '../../connector.ts';
-import { quoted } from '../quoted.ts';
 import type { ColumnFacts, IdentityFacts, TableFacts } from './table-facts.ts';
 
 /** What the rules must know beside the table. */
@@ -78,7 +77,7 @@ function refuseKind(facts: TableFacts): Refusal | null {
   if (facts.persistence === 'u') {
     return {
       reason: 'it is unlogged: the target keeps no log of its changes',
-      fix: `alter table ${quoted(facts)} set logged;`,
+      fix: `alter table ${quoteTable(facts)} set logged;`,
     };
   }
   if (facts.has_children) return { reason: 'other tables inherit from it', fix: null };
@@ -97,7 +96,7 @@ function refusePartitions(facts: TableFacts): Refusal | null {
     const kind = KIND_NAMES[partition.kind];
     if (kind !== undefined) return { reason: `its partition ${printTable(partition)} is ${kind}`, fix: null };
     if (partition.persistence !== 'p') {
-      const fix = `alter table ${quoted(partition)} set logged;`;
+      const fix = `alter table ${quoteTable(partition)} set logged;`;
       return { reason: `its partition ${printTable(partition)} is unlogged`, fix };
     }
   }
@@ -113,7 +112,7 @@ function refuseUnkeyed(facts: TableFacts): Refusal | null {
   return {
     reason: `the replica identity of its partition ${printTable(first)} is not the key (${facts.key.join(', ')})`,
     fix: strays
-      .map((partition) => `alter table ${quoted(partition)} replica identity ${wayOf(partition)};`)
+      .map((partition) => `alter table ${quoteTable(partition)} replica identity ${wayOf(partition)};`)
       .join('\n'),
   };
 }
@@ -130,10 +129,10 @@ function unkeyedReason(facts: TableFacts): string {
 }
 
 function keyFix(facts: IdentityFacts, columns: readonly ColumnFacts[]): string | null {
-  const table = `alter table ${quoted(facts)}`;
+  const table = `alter table ${quoteTable(facts)}`;
   if (facts.has_usable_primary_key) return `${table} replica identity default;`;
   if (facts.candidate !== null)
-    return `${table} replica identity using index ${escapeIdentifier(facts.candidate)};`;
+    return `${table} replica identity using index ${quoteIdentifier(facts.candidate)};`;
   if (facts.has_primary_key) return null;
   if (columns.some((column) => column.name === 'id')) return `${table} add primary key (id);`;
   return `${table} add column id bigint generated always as identity primary key;`;
@@ -168,16 +167,16 @@ function refuseVirtualInFull(facts: TableFacts, to: PublishingTo): Refusal | nul
   return {
     reason:
       'its replica identity is full and it has a virtual generated column: its updates and deletes would fail',
-    fix: facts.has_usable_primary_key ? `alter table ${quoted(facts)} replica identity default;` : null,
+    fix: facts.has_usable_primary_key ? `alter table ${quoteTable(facts)} replica identity default;` : null,
   };
 }
 
 function refuseRights(facts: TableFacts, to: PublishingTo): Refusal | null {
-  const me = escapeIdentifier(facts.me);
+  const me = quoteIdentifier(facts.me);
   if (!facts.may_read) {
     return {
       reason: `role ${facts.me} may not read it`,
-      fix: `grant usage on schema ${escapeIdentifier(facts.schema)} to ${me};\ngrant select on ${quoted(facts)} to ${me};`,
+      fix: `grant usage on schema ${quoteIdentifier(facts.schema)} to ${me};\ngrant select on ${quoteTable(facts)} to ${me};`,
     };
   }
   if (facts.is_filtered_by_policy) {
@@ -190,8 +189,8 @@ function refuseRights(facts: TableFacts, to: PublishingTo): Refusal | null {
   return {
     reason: `role ${facts.me} does not own it and may not publish it`,
     fix: to.exists
-      ? `alter publication ${escapeIdentifier(to.publication)} add table ${quoted(facts)};`
-      : `grant ${escapeIdentifier(facts.owner)} to ${me};`,
+      ? `alter publication ${quoteIdentifier(to.publication)} add table ${quoteTable(facts)};`
+      : `grant ${quoteIdentifier(facts.owner)} to ${me};`,
   };
 }
 

@@ -1,9 +1,9 @@
-import { escapeIdentifier, escapeLiteral } from 'pg';
+import { escapeLiteral } from 'pg';
 import type { TableRef } from '../../../src/core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { inOneOf } from '../../../src/core/rows/key-part.ts';
 import type { PieceCursor } from '../../../src/core/rows/piece-cursor.ts';
 import type { TableColumns } from '../../connector.ts';
-import { quoted } from '../quoted.ts';
 
 /** How a table lies on disk: with its partitions, as it is now and not as a snapshot sees it. */
 export interface Extent {
@@ -59,19 +59,21 @@ export function pieceQuery({ table, columns }: TableColumns, { from, to }: Pages
 
 /** The query of a whole table. */
 function tableQuery(from: TableColumns): string {
-  return `select ${named(from)} from ${quoted(from.table)}`;
+  return `select ${named(from)} from ${quoteTable(from.table)}`;
 }
 
 /** Whether COPY reads the table itself as a query does: nothing in it is in other tables, or computed. */
 export const plainSql = (table: TableRef): string => `
   (select c.relkind = 'r' and not c.relhassubclass and not exists (
       select from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '' and not a.attisdropped)
-    from pg_class c where c.oid = ${escapeLiteral(quoted(table))}::regclass) as plain`;
+    from pg_class c where c.oid = ${escapeLiteral(quoteTable(table))}::regclass) as plain`;
 
 /** The statement that sends a whole table, or the parts that are wanted; of a plain one without a query, which saves a sixth of what reading costs the server. */
 export function copyTable(from: TableColumns, isPlain: boolean): string {
   if (from.parts !== undefined) return copyQuery(from, `${tableQuery(from)} where ${inOneOf(from.parts)}`);
-  return isPlain ? copyOf(from, `${quoted(from.table)} (${named(from)})`) : copyQuery(from, tableQuery(from));
+  return isPlain
+    ? copyOf(from, `${quoteTable(from.table)} (${named(from)})`)
+    : copyQuery(from, tableQuery(from));
 }
 
 /** The statement that sends what the query finds. */
@@ -84,7 +86,7 @@ function copyOf({ isBinary }: TableColumns, what: string): string {
 }
 
 function named({ columns }: Pick<TableColumns, 'columns'>): string {
-  return columns.map(escapeIdentifier).join(', ');
+  return columns.map(quoteIdentifier).join(', ');
 }
 
 /** The query of the rows with one of the keys, and its parameters. */
@@ -94,6 +96,6 @@ export function keyedQuery(
   keys: readonly (readonly string[])[],
 ): { readonly text: string; readonly values: readonly string[] } {
   const one = (_: unknown, row: number): string =>
-    `(${key.map((name, at) => `${escapeIdentifier(name)} = $${row * key.length + at + 1}`).join(' and ')})`;
+    `(${key.map((name, at) => `${quoteIdentifier(name)} = $${row * key.length + at + 1}`).join(' and ')})`;
   return { text: `${tableQuery(from)} where ${keys.map(one).join(' or ')}`, values: keys.flat() };
 }

@@ -1,10 +1,10 @@
 import type { QueryResultRow } from 'pg';
 import { must } from '../../../src/core/assert.ts';
 import type { TableRef } from '../../../src/core/names.ts';
+import { quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { statementResults } from '../../../src/core/postgres/statement-results.ts';
 import { OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 import type { Target } from '../settings.ts';
 import { backendPid } from '../slot.ts';
 
@@ -96,5 +96,5 @@ export class SnapshotReaders {
 
 /** Keeps a table from being rewritten while the transaction lasts, or the subtransaction. */
 export function lockSql(table: TableRef): string {
-  return `lock table ${quoted(table)} in access share mode`;
+  return `lock table ${quoteTable(table)} in access share mode`;
 }

@@ -1,10 +1,10 @@
 import { escapeLiteral, type QueryResultRow } from 'pg';
 import { must } from '../../../src/core/assert.ts';
 import { printTable, type TableRef } from '../../../src/core/names.ts';
+import { quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { ConnectorError, type TableColumns } from '../../connector.ts';
 import type { OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { quoted } from '../quoted.ts';
 import { plainSql } from './pieces.ts';
 import { lockSql } from './snapshot-readers.ts';
 
@@ -51,7 +51,7 @@ async function isRewritten(own: OwnClient, table: TableRef): Promise<boolean> {
  * snapshot, pg_relation_filenode and pg_partition_tree are not.
  */
 const rewrittenSql = (table: TableRef): string => `
-  with recursive root as (select ${escapeLiteral(quoted(table))}::regclass::oid as oid), tree as (
+  with recursive root as (select ${escapeLiteral(quoteTable(table))}::regclass::oid as oid), tree as (
     select oid from root
     union all
     select i.inhrelid from tree join pg_inherits i on i.inhparent = tree.oid
@@ -75,7 +75,7 @@ function misfitSql({ table, columns, types }: TableColumns): string {
   if (types === undefined) return 'null::text as misfit';
   const wanted = columns.map((name, at) => ({ name, ...types[at] }));
   return `(select w.name from json_to_recordset(${escapeLiteral(JSON.stringify(wanted))}) w(name text, oid oid, sql text)
-    left join pg_attribute a on a.attrelid = ${escapeLiteral(quoted(table))}::regclass and a.attname = w.name and not a.attisdropped
+    left join pg_attribute a on a.attrelid = ${escapeLiteral(quoteTable(table))}::regclass and a.attname = w.name and not a.attisdropped
     where a.atttypid is distinct from w.oid or format_type(a.atttypid, a.atttypmod) <> w.sql limit 1) as misfit`;
 }
 

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { must } from '../../core/assert.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
+import { quoteIdentifier, quoteTable } from '../../core/postgres/quote-identifier.ts';
 import type { EnumValue, FoundTable, Introspection } from '../introspection.ts';
 import { tried } from './tried.ts';
 
@@ -29,9 +30,9 @@ async function readEnum(
   key: string,
 ): Promise<readonly EnumValue[] | { readonly error: string }> {
   const comment = table.columns.find((column) => column.name !== key);
-  const description = comment === undefined ? 'null' : `${pg.escapeIdentifier(comment.name)}::text`;
-  const from = `${pg.escapeIdentifier(table.ref.schema)}.${pg.escapeIdentifier(table.ref.name)}`;
-  const keySql = pg.escapeIdentifier(key);
+  const description = comment === undefined ? 'null' : `${quoteIdentifier(comment.name)}::text`;
+  const from = quoteTable(table.ref);
+  const keySql = quoteIdentifier(key);
   return tried(client, async () => {
     const { rows } = await client.query<EnumValue>(
       `select ${keySql}::text as value, ${description} as description from ${from}

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type {
   LogicalField,
   LogicalModelMetadata,
@@ -69,7 +69,7 @@ export function probeOf(entry: NativeQueryMetadata, fields: readonly LogicalFiel
     if ('text' in part) return part.text;
     return `(null::${declared.get(part.argument)?.type ?? 'unknown'})`;
   });
-  const list = valuesIn(fields).map(({ name }) => `q.${pg.escapeIdentifier(name)}`);
+  const list = valuesIn(fields).map(({ name }) => `q.${quoteIdentifier(name)}`);
   return `select ${list.join(', ')} from (\n${spelled.join('')}\n) q limit 0`;
 }
 

@@ -2,7 +2,7 @@ import { isStored } from '../../plan/computed-parts.ts';
 import { freeName } from '../../plan/free-name.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import type { RowsCall } from '../../plan/rows-call.ts';
-import { identifier, type Sql, separated, sql, syntax } from '../sql.ts';
+import { identifier, qualified, type Sql, separated, sql, syntax } from '../sql.ts';
 
 /** Rows as a FROM item. */
 export interface BaseRows {
@@ -39,9 +39,7 @@ export function fromCall(
   const list = [
     ...stored.map((name) => sql`f.${identifier(name)}`),
     // A native query's row has no type of its own, and nothing is computed from it.
-    ...(statement === undefined
-      ? [sql`(f.*)::${identifier(ref.schema)}.${identifier(ref.name)} as ${row}`]
-      : []),
+    ...(statement === undefined ? [sql`(f.*)::${qualified(ref)} as ${row}`] : []),
     sql`row_number() over () as ${number}`,
   ];
   const from = sql`(select ${separated(list, ', ')} from ${called} f) ${as}`;

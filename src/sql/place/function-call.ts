@@ -1,7 +1,7 @@
 import type { CallArgument, FunctionCall } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import type { Param } from '../../plan/plan.ts';
-import { identifier, type Sql, separated, sql, syntax, typedParameter } from '../sql.ts';
+import { identifier, qualified, type Sql, separated, sql, syntax, typedParameter } from '../sql.ts';
 import { bareType } from '../types.ts';
 
 /** What a call is printed with: the values of the plan, and the row that it is about. */
@@ -27,7 +27,7 @@ export function callSql({ ref, args, statement }: FunctionCall, site: CallSite):
     const value = valueSql(argument, site);
     return argument.name === null ? value : sql`${identifier(argument.name)} => ${value}`;
   });
-  return sql`${identifier(ref.schema)}.${identifier(ref.name)}(${separated(list, ', ')})`;
+  return sql`${qualified(ref)}(${separated(list, ', ')})`;
 }
 
 function valueSql(argument: CallArgument, { params, row }: CallSite): Sql {

@@ -2,7 +2,7 @@ import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
 import { travelsAsText, travelType } from '../../catalog/type/travel-type.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
+import { identifier, parameter, qualified, type Sql, separated, sql, syntax } from '../sql.ts';
 
 /** A column of a remote table as the source database holds it: its own type, or text where the source lacks the type. */
 export interface LeafColumn {
@@ -42,7 +42,7 @@ export const ownTables: Leaves = () => ({ kind: 'table' });
 export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
   switch (leaf.kind) {
     case 'table':
-      return sql`${identifier(table.ref.schema)}.${identifier(table.ref.name)} ${syntax(alias)}`;
+      return sql`${qualified(table.ref)} ${syntax(alias)}`;
     case 'given':
       return givenRow(table, leaf.row, alias);
     case 'cache':
@@ -58,8 +58,7 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
 function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
   const [whole] = identity;
   if (whole === undefined) throw new Error('bug: a row that nothing tells from others');
-  const type = sql`${identifier(ref.schema)}.${identifier(ref.name)}`;
-  return sql`lateral (select (g.r).*, g.r as ${identifier(whole.name)} from (select ${row}::${type} as r offset 0) g) ${syntax(alias)}`;
+  return sql`lateral (select (g.r).*, g.r as ${identifier(whole.name)} from (select ${row}::${qualified(ref)} as r offset 0) g) ${syntax(alias)}`;
 }
 
 /** Whether the rows are read from their own table, so that all of its columns are there. */

@@ -1,7 +1,7 @@
 import type { Column, FunctionCall } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
 import type { Param, PlanTable } from '../../plan/plan.ts';
-import { identifier, type Sql, separated, sql, syntax } from '../sql.ts';
+import { identifier, qualified, type Sql, separated, sql, syntax } from '../sql.ts';
 import { callSql } from './function-call.ts';
 import { heldAs, isAtHome, type Leaf, type Leaves } from './leaf.ts';
 
@@ -106,7 +106,7 @@ export function directScope(
 
 /** Without the cast a select list would have the row's columns; without the star a column could have the alias' name. */
 function wholeRow({ ref }: PlanTable, alias: string): Sql {
-  return sql`(${syntax(alias)}.*)::${identifier(ref.schema)}.${identifier(ref.name)}`;
+  return sql`(${syntax(alias)}.*)::${qualified(ref)}`;
 }
 
 /** The row of a place that encloses the current row. */
