@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { Client, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
+import { settleable } from '../../../src/core/waiting/settleable.ts';
 import { ConnectorError } from '../../connector.ts';
 import { KEEP_ALIVE_MS } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
@@ -37,8 +38,8 @@ export class ReplicationSocket {
   readonly #tcp = new Socket();
   readonly #frames: FrameReader;
   #stream: Duplex = this.#tcp;
-  #started: (() => void) | null = null;
-  #rejectStart: ((error: ConnectorError) => void) | null = null;
+  /** Settles when the target has begun to stream, or will not. */
+  readonly #begun = settleable<void>();
   #isOver = false;
   /** What followed a large message in the last socket read, and must wait. */
   #rest: Buffer | null = null;
@@ -63,30 +64,22 @@ export class ReplicationSocket {
       { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: false } },
     );
     this.#service.on('error', (error) => this.#fail(error));
+    this.#begun.promise.catch(() => undefined); // told by `start`, if that is called
     this.#tcp.on('connect', () => this.#listenEarly());
   }
 
   /** Resolves when the target has begun to stream, with `isEarly` transactions in progress too; rejects with a ConnectorError. */
   async start(target: Target, after: Lsn, isEarly: boolean): Promise<void> {
-    if (this.#isOver) throw new ConnectorError('retry', 'stopped before the stream began');
+    if (this.#isOver) return this.#begun.promise;
     const limit = setTimeout(
       () => this.#fail(new ConnectorError('retry', 'the target did not start to stream in time')),
       target.timings.connectMs * 2,
     );
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#started = resolve;
-        this.#rejectStart = reject;
-        const plugin = this.#plugin(target, isEarly);
-        this.#service
-          .subscribe(plugin, target.name, formatLsn(after))
-          .catch((error: unknown) => this.#fail(error));
-      });
-    } finally {
-      clearTimeout(limit);
-      this.#started = null;
-      this.#rejectStart = null;
-    }
+    const plugin = this.#plugin(target, isEarly);
+    this.#service
+      .subscribe(plugin, target.name, formatLsn(after))
+      .catch((error: unknown) => this.#fail(error));
+    await this.#begun.promise.finally(() => clearTimeout(limit));
   }
 
   /**
@@ -142,7 +135,7 @@ export class ReplicationSocket {
 
   #frame(tag: number, buffer: Buffer, start: number, end: number): void {
     if (tag === COPY_DATA) this.#events.data(tag, buffer, start, end);
-    else if (tag === COPY_BOTH) this.#started?.();
+    else if (tag === COPY_BOTH) this.#begun.resolve();
     else if (tag === ERROR) throw serverError(buffer, start, end);
     else if (tag === COPY_DONE || tag === COMMAND_COMPLETE) {
       throw new ConnectorError(
@@ -178,7 +171,7 @@ export class ReplicationSocket {
   close(last: Buffer | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#rejectStart?.(new ConnectorError('retry', 'stopped before the stream began'));
+    this.#begun.reject(new ConnectorError('retry', 'stopped before the stream began'));
     if (last === null || !this.#stream.writable) return this.#destroy();
     const limit = setTimeout(() => this.#destroy(), 200);
     this.#stream.end(last, () => {
@@ -192,7 +185,7 @@ export class ReplicationSocket {
     this.#isOver = true;
     const failure = toConnectorError(error, 'stream');
     this.#destroy();
-    this.#rejectStart?.(failure);
+    this.#begun.reject(failure);
     this.#events.failed(failure);
   }
 
