@@ -2,6 +2,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Turns } from '../core/waiting/turns.ts';
+import { within } from '../core/waiting/under.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import {
   bothOf,
@@ -148,24 +149,15 @@ export class Cohort {
   }
 
   async #read(): Promise<LiveAnswer> {
-    const { pace } = this.#parts;
-    const stop = new Stop();
-    const end = (): void => stop.abort(this.#ended.reason);
-    this.#ended.addEventListener('abort', end);
-    const timer = setTimeout(() => {
-      stop.abort(
-        new NearjoinError('timed-out', `the subscription took longer than ${pace.runMs} ms to read`),
-      );
-    }, pace.runMs);
+    const { runMs } = this.#parts.pace;
+    const late = (): NearjoinError =>
+      new NearjoinError('timed-out', `the subscription took longer than ${runMs} ms to read`);
     try {
-      const answer = await this.#run(stop);
+      const answer = await within({ ms: runMs, late }, this.#ended, (signal) => this.#run(signal));
       this.#shown = livePositions(answer);
       return dataAnswer(answer);
     } catch (error) {
       return errorAnswer(error);
-    } finally {
-      clearTimeout(timer);
-      this.#ended.removeEventListener('abort', end);
     }
   }
 

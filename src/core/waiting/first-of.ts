@@ -1,4 +1,5 @@
-import { Stop, type StopSignal } from './stop-signal.ts';
+import type { StopSignal } from './stop-signal.ts';
+import { under } from './under.ts';
 
 /**
  * Waits until the first of several waits is over or the signal stops, and ends the others. For what waits again and again:
@@ -9,14 +10,7 @@ export async function firstOf(
   signal: StopSignal,
   ...waits: readonly ((until: StopSignal) => Promise<void>)[]
 ): Promise<void> {
-  const until = new Stop();
-  const stop = (): void => until.abort(signal.reason);
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  try {
-    await Promise.race(waits.map((wait) => wait(until)));
-  } finally {
-    signal.removeEventListener('abort', stop);
-    until.abort(undefined);
-  }
+  await under(signal, (until) =>
+    Promise.race(waits.map((wait) => wait(until))).finally(() => until.abort(undefined)),
+  );
 }

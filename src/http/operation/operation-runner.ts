@@ -1,16 +1,12 @@
-import type { Catalog } from '../../catalog/catalog.ts';
 import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
 import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../../core/names.ts';
-import type { Clock } from '../../core/waiting/clock.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
+import { within } from '../../core/waiting/under.ts';
 import { openApi } from '../../graphql/open-api.ts';
-import type { Operations } from '../../graphql/operations.ts';
-import type { SchemaCache } from '../../graphql/schema-cache.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Metrics } from '../../ops/metrics.ts';
-import type { CompiledPlan } from '../../read/compiled-plan.ts';
 import { isForOperators, StatementOutdated } from '../../read/error-mapping.ts';
 import type { ExplainedRoot } from '../../read/explain.ts';
 import type { ReadLane } from '../../read/read-lane.ts';
@@ -18,20 +14,21 @@ import type { Session } from '../auth/session.ts';
 import { loggedError } from '../error-reply.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
+import {
+  type Asked,
+  type PreparedRead,
+  prepareRead,
+  type ReadParts,
+  type RunContext,
+} from './prepare-read.ts';
 import { RateLimiter } from './rate-limiter.ts';
-import { type Asked, type PreparedRead, ReadPreparer, type RunContext } from './read-preparer.ts';
-import { within } from './time-limit.ts';
 
 /** What running an operation takes, from the catalog to the databases. */
-export interface OperationRunnerOptions {
-  readonly catalog: () => Catalog;
+export interface OperationRunnerOptions extends ReadParts {
   /** Looks again at these databases; whether there is a catalog newer than the generation then. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
-  readonly operations: Operations<CompiledPlan>;
   readonly lane: ReadLane;
-  readonly schemas: SchemaCache;
   readonly metrics: Metrics;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -40,16 +37,13 @@ const AWAY: ReadonlySet<string> = new Set(['source-unavailable', 'target-unavail
 /** Runs GraphQL operations: has them prepared, answered by the read lane, counted, and noted for the log. */
 export class OperationRunner {
   readonly #options: OperationRunnerOptions;
-  readonly #preparer: ReadPreparer;
   readonly #repeats: Repeats;
   readonly #rates: RateLimiter;
 
   constructor(options: OperationRunnerOptions) {
     this.#options = options;
-    const { catalog, operations, schemas, clock } = options;
-    this.#preparer = new ReadPreparer({ catalog, operations, schemas, clock });
-    this.#rates = new RateLimiter(clock);
-    this.#repeats = new Repeats(clock);
+    this.#rates = new RateLimiter(options.clock);
+    this.#repeats = new Repeats(options.clock);
   }
 
   /** The REST endpoints that the metadata defines. */
@@ -78,7 +72,7 @@ export class OperationRunner {
     let result: OperationResult;
     try {
       this.#admit(context);
-      result = await this.#answered(this.#preparer.prepare({ request, context, over: 'http' }));
+      result = await this.#answered(prepareRead({ request, context, over: 'http' }, this.#options));
     } catch (error) {
       result = this.#failed(error);
     }
@@ -100,7 +94,7 @@ export class OperationRunner {
   prepare(request: GraphqlRequest, context: RunContext, time: 'first' | 'again'): PreparedRead {
     try {
       if (time === 'first') this.#admit(context);
-      return this.#preparer.prepare({ request, context, over: 'socket' });
+      return prepareRead({ request, context, over: 'socket' }, this.#options);
     } catch (error) {
       this.#options.metrics.operation({ operationType: 'unknown', failed: true, seconds: 0 });
       throw this.#failed(error).error;
@@ -117,7 +111,7 @@ export class OperationRunner {
 
   /** How one request would be answered now; throws the error that running it would answer. */
   async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedRoot[]> {
-    const { read } = this.#preparer.prepare({ request, context, over: 'explain' });
+    const { read } = prepareRead({ request, context, over: 'explain' }, this.#options);
     return await this.#options.lane.explain(read);
   }
 
@@ -134,7 +128,7 @@ export class OperationRunner {
   async #afterFailure(error: unknown, prepared: PreparedRead): Promise<OperationResult> {
     try {
       if (!(await this.#isOutdated(error, prepared))) throw error;
-      const { body, targets } = await this.#read(this.#preparer.prepare(prepared.asked));
+      const { body, targets } = await this.#read(prepareRead(prepared.asked, this.#options));
       return { kind: 'data', body, targets };
     } catch (failure) {
       return this.#failed(failure);
@@ -161,7 +155,11 @@ export class OperationRunner {
   #read(prepared: PreparedRead): ReturnType<ReadLane['run']> {
     const { limitS, read, introspect } = prepared;
     if (limitS === null) return this.#readWithin(prepared);
-    return within(limitS, read.signal, (signal) =>
+    const late = (): NearjoinError => {
+      const message = `the operation took longer than the limit of ${limitS} seconds`;
+      return new NearjoinError('time-limit-exceeded', message);
+    };
+    return within({ ms: limitS * 1000, late }, read.signal, (signal) =>
       this.#readWithin({ read: { ...read, signal }, introspect }),
     );
   }

@@ -19,7 +19,7 @@ import {
 import { readGraphqlBody } from '../operation/graphql-request.ts';
 import { refuseCostlyJson } from '../operation/json-bounds.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
-import type { RunContext } from '../operation/read-preparer.ts';
+import type { RunContext } from '../operation/prepare-read.ts';
 import { watchRequest } from '../request-life.ts';
 import { answerError, type ServerOptions, serverError } from '../server/server.ts';
 

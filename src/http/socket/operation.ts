@@ -6,7 +6,7 @@ import { graphqlErrorJson, publicError } from '../error-reply.ts';
 import { type AnswerFormat, answerBody, type OperationResult } from '../operation/graphql-reply.ts';
 import { type GraphqlRequest, requestOf } from '../operation/graphql-request.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
-import type { PreparedRead, RunContext } from '../operation/read-preparer.ts';
+import type { PreparedRead, RunContext } from '../operation/prepare-read.ts';
 import type { Outbox } from './outbox.ts';
 import { around, errorsOf, type Protocol } from './protocol.ts';
 

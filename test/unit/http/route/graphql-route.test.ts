@@ -11,7 +11,7 @@ import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import type { OperationResult } from '../../../../src/http/operation/graphql-reply.ts';
 import type { GraphqlRequest } from '../../../../src/http/operation/graphql-request.ts';
-import type { RunContext } from '../../../../src/http/operation/read-preparer.ts';
+import type { RunContext } from '../../../../src/http/operation/prepare-read.ts';
 import { registerGraphqlRoute } from '../../../../src/http/route/graphql-route.ts';
 import { createServer } from '../../../../src/http/server/server.ts';
 import { createLog, type Log } from '../../../../src/ops/log.ts';
