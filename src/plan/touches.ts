@@ -57,19 +57,9 @@ function toPlace({ place }: Filtered): PlanTable {
 
 /** Every place that a root field reads, with its filter. */
 export function filtersOfRoot(root: RootField): readonly Filtered[] {
-  switch (root.kind) {
-    case 'list':
-    case 'one':
-    case 'stream':
-    case 'entities':
-      return filtersOfSelect(root.select);
-    case 'aggregate':
-      return filtersOfAggregate(root.aggregate);
-    case 'object':
-      return root.fields.flatMap(filtersOfRoot);
-    default:
-      return [];
-  }
+  if (root.kind === 'object') return root.fields.flatMap(filtersOfRoot);
+  if (root.kind === 'aggregate') return filtersOfAggregate(root.aggregate);
+  return 'select' in root ? filtersOfSelect(root.select) : [];
 }
 
 function filtersOfSelect(select: Select): readonly Filtered[] {
@@ -89,17 +79,9 @@ function filtersOfRows(select: FindsRows): readonly Filtered[] {
 }
 
 function filtersOfField(field: Field): readonly Filtered[] {
-  switch (field.kind) {
-    case 'object':
-    case 'array':
-      return filtersOfSelect(field.select);
-    case 'aggregate':
-      return filtersOfAggregate(field.aggregate);
-    case 'column':
-      return field.onlyIf === null ? [] : filtersIn(field.onlyIf);
-    default:
-      return [];
-  }
+  if (field.kind === 'column') return field.onlyIf === null ? [] : filtersIn(field.onlyIf);
+  if (field.kind === 'aggregate') return filtersOfAggregate(field.aggregate);
+  return 'select' in field ? filtersOfSelect(field.select) : [];
 }
 
 function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {

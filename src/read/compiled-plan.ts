@@ -142,19 +142,9 @@ function pieceOf(root: RootField, groups: readonly SourceGroup[]): Piece {
 }
 
 function sourceOf(root: RootField): SourceName | null {
-  switch (root.kind) {
-    case 'list':
-    case 'one':
-    case 'stream':
-    case 'entities':
-      return root.select.from.source;
-    case 'aggregate':
-      return root.aggregate.rows.from.source;
-    case 'object':
-      return root.fields.map(sourceOf).find((source) => source !== null) ?? null;
-    default:
-      return null;
-  }
+  if (root.kind === 'object') return root.fields.map(sourceOf).find((source) => source !== null) ?? null;
+  if (root.kind === 'aggregate') return root.aggregate.rows.from.source;
+  return 'select' in root ? root.select.from.source : null;
 }
 
 /** A root without a database: a constant, or a namespace of nothing but constants. */

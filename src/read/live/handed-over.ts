@@ -147,19 +147,9 @@ interface Search {
 }
 
 function isOpenRoot(root: RootField, search: Search): boolean {
-  switch (root.kind) {
-    case 'list':
-    case 'one':
-    case 'stream':
-    case 'entities':
-      return isOpenSelect(root.select, search);
-    case 'aggregate':
-      return isOpenAggregate(root.aggregate, search);
-    case 'object':
-      return root.fields.every((field) => isOpenRoot(field, search));
-    default:
-      return true;
-  }
+  if (root.kind === 'object') return root.fields.every((field) => isOpenRoot(field, search));
+  if (root.kind === 'aggregate') return isOpenAggregate(root.aggregate, search);
+  return !('select' in root) || isOpenSelect(root.select, search);
 }
 
 function isOpenSelect(select: Select, search: Search): boolean {
