@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import pg from 'pg';
 import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { keptIn } from '../core/kept-in.ts';
 import { tableKey } from '../core/names.ts';
 import { statementResults } from '../core/postgres/statement-results.ts';
 import type { Asked } from './introspect/asked.ts';
@@ -222,12 +223,7 @@ function grouped<Row, Key, T>(
   make: (row: Row) => T,
 ): Map<Key, T[]> {
   const groups = new Map<Key, T[]>();
-  for (const row of rows) {
-    const key = keyOfRow(row);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [make(row)]);
-    else group.push(make(row));
-  }
+  for (const row of rows) keptIn(groups, keyOfRow(row), () => []).push(make(row));
   return groups;
 }
 

@@ -143,24 +143,24 @@ export class CatalogWatch {
     metadata: Metadata,
     toRead: ToRead,
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
-    const readings = await this.#book.consult(metadata, toRead, this.#closed.signal);
+    const readings = await this.#consult(metadata, toRead);
     const { generation, resourceVersion } = this.#snapshot.catalog;
     const version = { generation, resourceVersion };
     return { readings, catalog: this.#resolver.resolve(metadata, readings.introspections(), version) };
   }
 
   /** Reads the stored metadata and every database again, and publishes what changed. */
-  async refresh(): Promise<void> {
-    await this.#inTurn(() => {
-      return this.#rebuild((metadata) => this.#book.consult(metadata, 'all', this.#closed.signal));
-    });
+  refresh(): Promise<void> {
+    return this.#inTurn(() => this.#rebuild((metadata) => this.#consult(metadata, 'all')));
   }
 
   /** As `refresh`, but reads only databases that say that they have changed. */
-  async follow(): Promise<void> {
-    await this.#inTurn(() => {
-      return this.#rebuild((metadata) => this.#book.consult(metadata, 'changed', this.#closed.signal));
-    });
+  follow(): Promise<void> {
+    return this.#inTurn(() => this.#rebuild((metadata) => this.#consult(metadata, 'changed')));
+  }
+
+  #consult(metadata: Metadata, toRead: ToRead): Promise<SourceReadings> {
+    return this.#book.consult(metadata, toRead, this.#closed.signal);
   }
 
   /**
@@ -187,7 +187,7 @@ export class CatalogWatch {
   async #followStore(): Promise<void> {
     for await (const version of this.#options.store.listen(this.#closed.signal)) {
       if (version === this.#basis.stored.resourceVersion) continue;
-      await this.#untilDone('metadata', () =>
+      await this.#untilDone(() =>
         // The node that saved this version has read the databases for it and noted what they said.
         this.#rebuild(async (metadata) => (await this.#tried(metadata, 'noted')).readings),
       );
@@ -195,9 +195,9 @@ export class CatalogWatch {
   }
 
   /** A version is told once: what fails over it is tried until it works. */
-  async #untilDone(what: string, work: () => Promise<void>): Promise<void> {
+  async #untilDone(work: () => Promise<void>): Promise<void> {
     const { retryMs, longestRetryMs } = { ...DEFAULT_INTERVALS, ...this.#options.intervals };
-    for (let restMs = retryMs; !(await this.#guarded(what, work)); restMs *= 2)
+    for (let restMs = retryMs; !(await this.#guarded('metadata', work)); restMs *= 2)
       await systemClock.delay(Math.min(restMs, longestRetryMs), this.#closed.signal);
   }
 

@@ -1,3 +1,4 @@
+import { keptIn } from '../../../src/core/kept-in.ts';
 import type { TableRef } from '../../../src/core/names.ts';
 import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import type { Query } from '../client.ts';
@@ -54,11 +55,8 @@ export async function readShapes(
 function shapeOf({ shape, levels, divisions }: ShapeRow): TableShape | null {
   if (shape === null || levels === null) return shape;
   const bounds = new Map<number, (string | null)[]>();
-  for (const { of, bound } of Object.values(levels).flatMap((path) => path.slice(-1))) {
-    const beside = bounds.get(of);
-    if (beside === undefined) bounds.set(of, [bound]);
-    else beside.push(bound);
-  }
+  for (const { of, bound } of Object.values(levels).flatMap((path) => path.slice(-1)))
+    keptIn(bounds, of, () => []).push(bound);
   const levelOf = ({ of, bound }: Bound): PartitionLevel => {
     const division = divisions?.[of] ?? { strategy: null, columns: [] };
     return { ...division, bound, beside: bounds.get(of) ?? [] };

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { NearjoinError } from '../../core/errors.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { accepts } from '../accepts.ts';
 
 /** The console's own files, and below `vendor` the editor's, which the build puts there. */
@@ -41,14 +42,11 @@ interface Asset {
 const compressed = promisify(gzip);
 
 /** Serves the web console: its page under every path below `/console`, and its files, read when first asked for. */
-export function registerConsole(app: FastifyInstance, directory: string = DIRECTORY): void {
-  const assets = new Map(filesIn(directory).map((name) => [name, null as Promise<Asset> | null]));
-  const assetOf = (name: string): Promise<Asset> | null => {
-    if (!assets.has(name)) return null;
-    const asset = assets.get(name) ?? readAsset(directory, name);
-    assets.set(name, asset);
-    return asset;
-  };
+export function registerConsole(app: FastifyInstance): void {
+  const names = new Set(files());
+  const assets = new Map<string, Promise<Asset>>();
+  const assetOf = (name: string): Promise<Asset> | null =>
+    names.has(name) ? keptIn(assets, name, () => readAsset(name)) : null;
   const page = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
     send(request, reply, await assetOf('index.html'));
   app.get('/', (_request, reply) => reply.redirect('/console'));
@@ -60,14 +58,14 @@ export function registerConsole(app: FastifyInstance, directory: string = DIRECT
 }
 
 /** Only what is there when the server starts is ever served: no path of a request reaches the disk. */
-function filesIn(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+function files(): readonly string[] {
+  return readdirSync(DIRECTORY, { recursive: true, encoding: 'utf8' })
     .filter((name) => TYPES[extname(name)] !== undefined)
     .map((name) => name.replaceAll('\\', '/'));
 }
 
-async function readAsset(directory: string, name: string): Promise<Asset> {
-  const plain = await readFile(join(directory, name));
+async function readAsset(name: string): Promise<Asset> {
+  const plain = await readFile(join(DIRECTORY, name));
   const digest = createHash('sha256').update(plain).digest('base64url');
   return {
     type: TYPES[extname(name)] ?? 'application/octet-stream',

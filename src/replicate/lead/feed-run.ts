@@ -218,18 +218,13 @@ class FeedRun {
   }
 
   #verifier({ tools, applied }: Parts): Verifier {
-    const { options, connector, lease, leader, control } = this.#scene;
-    const { clock, sourceUrl, log, limits } = options;
+    const { options } = this.#scene;
+    const { exclusively } = tools;
     return new Verifier({
-      connector,
-      lease,
-      leader,
-      control,
-      clock,
-      sourceUrl,
-      log,
-      background: limits.verify,
-      exclusively: tools.exclusively,
+      ...options,
+      ...this.#scene,
+      background: options.limits.verify,
+      exclusively,
       applied,
     });
   }
