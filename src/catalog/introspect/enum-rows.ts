@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { must } from '../../core/assert.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import { quoteIdentifier, quoteTable } from '../../core/postgres/quote-identifier.ts';
