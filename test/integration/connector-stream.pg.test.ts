@@ -362,7 +362,8 @@ describe('the stream when the network fails', () => {
     // Longer than the walsender's patience, so only status messages sent while paused keep it alive.
     const until = performance.now() + 5_500;
     await poll('the walsender to lose patience, in vain', () => performance.now() > until);
-    expect(proxy.bytesFromServer).toBeLessThan(20 << 20);
+    // Less than half of it all: how much lies on the way depends on the system's sockets.
+    expect(proxy.bytesFromServer).toBeLessThan((rows * 300) / 2);
     expect(await activePid(feed)).toBe(pid);
     let inserts = 0;
     let peak = 0;

@@ -95,8 +95,9 @@ test('set forward: the feed goes on, and what is proved from then on is not call
   await open();
   rig.start();
   await rig.ready();
-  await shiftTo(3_600_000);
+  await rig.until('a proof', async () => (await newest()).fresh_as_of !== null);
   const since = Number((await newest()).fresh_as_of);
+  await shiftTo(3_600_000);
   await rig.until('a proof of the later time', async () => {
     return Number((await newest()).fresh_as_of) - since > 3_000_000_000;
   });

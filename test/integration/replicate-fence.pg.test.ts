@@ -241,8 +241,10 @@ test('a fence touches no more pages for the heartbeats of an hour, nor a read fo
     expect(await renewLease(first, lease, { ...sample, transactionsApplied: n })).toBe(true);
     await mark(n);
   }
+  // Where the tables were analyzed meanwhile the first has to be planned again.
+  await fence(2);
   // The index of the watermarks has grown a level by then.
-  expect(await fence(2)).toBeLessThanOrEqual(before.fence + 6);
+  expect(await fence(3)).toBeLessThanOrEqual(before.fence + 6);
   expect(await newest()).toBeLessThanOrEqual(before.newest + 2);
 });
 

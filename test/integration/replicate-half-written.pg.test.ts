@@ -7,7 +7,7 @@ import { must } from '../../src/core/assert.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import type { Change, EarlyItem, Relation, StreamItem } from '../../src/core/rows/change.ts';
 import { rowOf } from '../../src/core/rows/row.ts';
-import { systemClock } from '../../src/core/waiting/clock.ts';
+import { type Clock, systemClock } from '../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS, type EarlyLimits } from '../../src/replicate/feed-options.ts';
 import { Progress } from '../../src/replicate/follow/progress.ts';
 import { Pump } from '../../src/replicate/follow/pump.ts';
@@ -16,6 +16,7 @@ import { Session } from '../../src/replicate/session.ts';
 import { untilFirstFailure } from '../../src/replicate/together.ts';
 import { Applier } from '../../src/replicate/write/applier.ts';
 import { cacheSink, Sinks } from '../../src/replicate/write/sink.ts';
+import { HandClock } from '../support/hand-clock.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -78,7 +79,10 @@ interface Pumping {
 }
 
 /** Writes what is put into the queue, at most so many changes at a time. */
-async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<Pumping> {
+async function pumping(
+  rows: number,
+  { early = {}, clock = systemClock }: { readonly early?: Partial<EarlyLimits>; readonly clock?: Clock } = {},
+): Promise<Pumping> {
   const { url } = (source = await createDatabase('source'));
   const [control, client] = [await connect(source), await connect(source)];
   await migrate(control);
@@ -100,7 +104,7 @@ async function pumping(rows: number, early: Partial<EarlyLimits> = {}): Promise<
     sinks: sinks(),
     progress: new Progress({ after: 1n as Lsn, freshAsOf: null, lastCommit: null }),
     limits: { rows, bytes: 1 << 20 },
-    clock: systemClock,
+    clock,
     shown: async (xids) => void steps.push(`shown ${xids.join()}`),
     onApplied: (_, xids) => void steps.push(`applied ${xids.join()}`),
     early: {
@@ -207,7 +211,8 @@ test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
 ])(
   'one that has to end early is ended for that, also when it %s before its end has come',
   async (_name, meanwhile) => {
-    const pumped = await pumping(10, { openMs: 200 });
+    const clock = new HandClock();
+    const pumped = await pumping(10, { early: { openMs: 200 }, clock });
     const { items, pump, done } = pumped;
     done.catch(() => undefined); // told below
     const holder = await connect(must(source, 'a source'));
@@ -216,7 +221,10 @@ test.each<[string, (pumped: Pumping, pid: number) => unknown]>([
     await poll('it to be begun', async () => pump.early.pids.length === 1);
     const [pid = 0] = pump.early.pids;
     // What is on its way to the source keeps its session from being closed at once.
-    await poll('its end', async () => pump.early.pids.length === 0);
+    await poll('its end', async () => {
+      await clock.pass(20);
+      return pump.early.pids.length === 0;
+    });
     await meanwhile(pumped, pid);
     await expect(done).rejects.toThrow(
       'transaction 7 is not written before it commits: it goes on for too long',

@@ -91,7 +91,9 @@ test('nothing that comes behind a row that is written while it comes is read bef
   await holder.query(`begin; lock table nearjoin."${(await rig.tableStatus('other'))?.relation}"`);
   await rig.target.query('insert into other values (1)');
   await rig.until('the feed to wait', async () => {
-    const { rows } = await rig.source.query(`select from pg_locks where not granted`);
+    const { rows } = await rig.source.query(
+      `select from pg_locks l join pg_database d on d.oid = l.database where d.datname = current_database() and not l.granted`,
+    );
     return rows.length > 0;
   });
   await rig.target.query(

@@ -169,10 +169,17 @@ test('a copy that begins and ends during a look is not called right by it', asyn
 
 /** Nothing is proved by two probes from here on. */
 async function expectNoProof(): Promise<void> {
+  const [proved, begun] = [await provedBefore(), observations];
   // The first may have begun before; the second is over when the third begins.
-  const [proved, begun] = [rig.probes.length, observations];
   await rig.until('two probes to be over', async () => observations >= begun + 3);
   expect(rig.probes).toHaveLength(proved);
+}
+
+/** With what was under way when the last change was made: that is over when another begins. */
+async function provedBefore(): Promise<number> {
+  const begun = observations;
+  await rig.until('another probe', async () => observations > begun);
+  return rig.probes.length;
 }
 
 test('nor while that look goes on', async () => {

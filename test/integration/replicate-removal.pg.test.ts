@@ -351,7 +351,7 @@ test('a target that has another address only keeps its slot', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
   stage.move({ pg2: `${stage.rig.target.url}?connect_timeout=5` });
-  await stage.until('the old address to be looked at', () => stage.lines('is where it was').length === 1);
+  await stage.until('the old address to be looked at', () => stage.lines('is where it was').length > 0);
   await stage.rig.target.query('insert into item values (1000)');
   await stage.rig.caughtUp();
   expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
@@ -389,8 +389,9 @@ test('nor does it where its source has been out of reach from the start', async 
 test('a source that has another address only keeps its slot and its copies', async () => {
   const stage = await Stage.open();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
+  const led = stage.lines('leading a feed').length;
   stage.move({ pg1: `${stage.rig.source.url}?connect_timeout=5` });
-  await stage.until('it to go on', () => stage.lines('leading a feed').length === 2);
+  await stage.until('it to go on', () => stage.lines('leading a feed').length > led);
   await stage.rig.target.query('insert into item values (1000)');
   await stage.rig.caughtUp();
   expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);

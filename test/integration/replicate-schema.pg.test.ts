@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestPause } from '../../src/cache/feed/requests.ts';
 import type { CacheTable } from '../../src/cache/status/cache-table.ts';
-import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
+import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropInUse } from '../support/postgres.ts';
 
@@ -384,8 +384,7 @@ test('lookups added later get their indexes without another copy', async () => {
 });
 
 test('an index that could not be built is told of, and built by itself when it can be', async () => {
-  // Another run would try it too.
-  await open([], undefined, { early: { ...DEFAULT_LIMITS.early, settledMs: 600_000 } });
+  await open();
   await rig.ready();
   await rig.source.query(`create function refuse() returns event_trigger language plpgsql as
     $$ begin raise 'no index today'; end $$`);

@@ -124,8 +124,7 @@ test('what the source is still at for a copy that was stopped does not keep its 
     $$ begin perform pg_sleep(seconds) from public.slow; end $$`);
   await rig.source.query(`create event trigger slow on ddl_command_end when tag in ('CREATE INDEX')
     execute function wait()`);
-  const early = { ...DEFAULT_LIMITS.early, settledMs: 600_000 };
-  rig.start({ limits: { early, copy: { ...DEFAULT_LIMITS.copy, apartRows: 0 } } });
+  rig.start({ limits: { copy: { ...DEFAULT_LIMITS.copy, apartRows: 0 } } });
   await rig.ready();
   await rig.source.query('insert into slow values (600)');
   await requestResync(rig.source, 'pg2', [{ schema: 'public', name: 'item' }]);
@@ -370,7 +369,8 @@ test('tables that somebody has locked before they are published hold up no proof
   await rig.track({ item: [], other: [] });
   await rig.until('somebody to wait for a lock', async () => {
     const { rows } = await rig.target.query(
-      `select from pg_stat_activity where wait_event_type = 'Lock' and query like 'alter publication%'`,
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+         and query like 'alter publication%'`,
     );
     return rows.length > 0;
   });

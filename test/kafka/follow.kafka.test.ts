@@ -78,7 +78,7 @@ beforeAll(async () => {
   // The first change of a table makes its topic, which a stream that is open finds out by beginning again.
   for (const [name, set] of FIRST_CHANGES) await rig.target.query(`update ${name} set ${set}`);
   start();
-  await rig.ready(90_000);
+  await rig.ready();
 });
 
 afterAll(async () => {
@@ -306,7 +306,7 @@ test('who cannot log in, and brokers that are not trusted, are told in the statu
   ] as const) {
     await supervisor.stop();
     start(cluster);
-    await poll('the reason', async () => reason.test((await rig.status())?.lastError ?? ''), 60_000);
+    await poll('the reason', async () => reason.test((await rig.status())?.lastError ?? ''));
     expect(rig.log.join('')).not.toContain('hunter2');
   }
 });

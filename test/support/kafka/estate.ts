@@ -91,20 +91,24 @@ export class KafkaEstate {
   }
 
   async startBroker(): Promise<void> {
-    const broker = this.#jvm(['kafka.Kafka', this.#file('broker.properties')]);
-    this.#broker = broker;
+    const start = (): Jvm => {
+      this.#broker = this.#jvm(['kafka.Kafka', this.#file('broker.properties')]);
+      return this.#broker;
+    };
+    let broker = start();
     const admin = this.#kafka().admin();
-    await poll(
-      'the broker to answer',
-      async () => {
-        if (!broker.isRunning) throw new Error(`the broker ended: ${await this.said()}`);
-        return admin.connect().then(
-          () => true,
-          () => false,
-        );
-      },
-      60_000,
-    );
+    await poll('the broker to answer', async () => {
+      if (!broker.isRunning) {
+        const said = await this.said();
+        // While it is down its port may be given to a connection of somebody else, until that ends.
+        if (!said.includes('Address already in use')) throw new Error(`the broker ended: ${said}`);
+        broker = start();
+      }
+      return admin.connect().then(
+        () => true,
+        () => false,
+      );
+    });
     await admin.disconnect();
   }
 
@@ -202,7 +206,7 @@ export class Debezium {
     const { name } = this.#database;
     const files = ['worker', 'connector'].map((each) => join(directory, `${name}-${each}.properties`));
     const schemas = this.#settings['value.converter.schemas.enable'] ?? true;
-    const worker = workerSettings(broker, await freePort(), join(directory, `${name}.offsets`), schemas);
+    const worker = workerSettings(broker, join(directory, `${name}.offsets`), schemas);
     const { hostname, port, username, password } = new URL(this.#database.url);
     const connection = {
       'database.hostname': hostname,
@@ -226,14 +230,10 @@ export class Debezium {
     const jvm = start(['org.apache.kafka.connect.cli.ConnectStandalone', ...files]);
     this.#jvm = jvm;
     const active = 'select from pg_replication_slots where slot_name = $1 and active';
-    await poll(
-      'Debezium to stream',
-      async () => {
-        if (!jvm.isRunning) throw new Error(`Connect ended: ${await said()}`);
-        return (await this.#database.query(active, [slot])).rows.length > 0;
-      },
-      60_000,
-    );
+    await poll('Debezium to stream', async () => {
+      if (!jvm.isRunning) throw new Error(`Connect ended: ${await said()}`);
+      return (await this.#database.query(active, [slot])).rows.length > 0;
+    });
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
@@ -257,12 +257,7 @@ function transactionTopic(prefix: string): Properties {
   return { 'topic.creation.transaction.include': `${prefix}\\.transaction` };
 }
 
-function workerSettings(
-  broker: number,
-  port: number,
-  offsets: string,
-  schemas: string | number | boolean,
-): Properties {
+function workerSettings(broker: number, offsets: string, schemas: string | number | boolean): Properties {
   return {
     'bootstrap.servers': `127.0.0.1:${broker}`,
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
@@ -270,7 +265,7 @@ function workerSettings(
     'value.converter.schemas.enable': schemas,
     'offset.storage.file.filename': offsets,
     'offset.flush.interval.ms': 500,
-    listeners: `http://127.0.0.1:${port}`,
+    listeners: 'http://127.0.0.1:0',
     'plugin.discovery': 'service_load',
   };
 }
