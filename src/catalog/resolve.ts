@@ -18,6 +18,7 @@ import {
   finderWithQueries,
   foundOf,
   type Tables,
+  unavailableIn,
 } from './resolve/drafts.ts';
 import { entitiesIn } from './resolve/entities.ts';
 import { keptOperations } from './resolve/kept-operations.ts';
@@ -25,6 +26,7 @@ import { CheckedMemo, Memo } from './resolve/memo.ts';
 import { type NamingConvention, sourceNames } from './resolve/names.ts';
 import { inconsistency, Unresolvable } from './resolve/problems.ts';
 import { withRelationships } from './resolve/relationship/relationships.ts';
+import type { Unavailable } from './resolve/relationship/remote-relationships.ts';
 import { withPermissions } from './resolve/rule/permissions.ts';
 import { resolveRoles } from './resolve/rule/roles.ts';
 import type { RuleTable } from './resolve/rule/rule-tables.ts';
@@ -90,11 +92,13 @@ export class Resolver {
     );
     this.#conflicts.remove(drafts, problems);
     const types = this.#conflicts.takenTypes();
-    const related = eachTable(this.#withRelationships(drafts, problems), drafts, (_draft, table, tracked) =>
+    const unavailable = unavailableIn(drafts, metadata);
+    const plain = this.#withRelationships(drafts, unavailable, problems);
+    const related = eachTable(plain, drafts, (_draft, table, tracked) =>
       withOwnTypes(table, tracked, types, problems),
     );
     const permitted = this.#withPermissions(related, drafts, problems);
-    const sources = sourcesOf({ related, permitted }, drafts, problems);
+    const sources = sourcesOf({ related, permitted, unavailable }, drafts, problems);
     const found: Introspections = new Map(drafts.map((draft) => [draft.name, draft.found]));
     const { wanted, warnings } = planCaches(sources, found, this.#ruled);
     const catalog: Catalog = {
@@ -207,9 +211,12 @@ export class Resolver {
   }
 
   /** The tables of every source with their relationships, local and remote. */
-  #withRelationships(drafts: readonly Draft[], problems: InconsistentObject[]): Tables {
+  #withRelationships(
+    drafts: readonly Draft[],
+    unavailable: Unavailable,
+    problems: InconsistentObject[],
+  ): Tables {
     const plain: Tables = new Map(drafts.map((draft) => [draft.name, draft.tables]));
-    const unavailable = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
     const availability = JSON.stringify([...unavailable]);
     return eachTable(plain, drafts, ({ found, names, metadata }, table, tracked) => {
       if (!isAvailable(found)) return table;

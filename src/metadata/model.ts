@@ -147,10 +147,15 @@ export const customization = z.looseObject({
   naming_convention: z.enum(['hasura-default', 'graphql-default']).nullish(),
 });
 
+const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
+
 /** A database with its tracked tables and functions, and the queries that metadata brings along. */
 const sourceMetadata = z.looseObject({
   name: z.string().min(1),
-  kind: z.string().default('postgres'),
+  kind: z
+    .string()
+    .refine((kind) => KINDS.has(kind), { abort: true })
+    .default('postgres'),
   tables: z.array(tableMetadata).default([]),
   functions: z.array(functionMetadata).optional(),
   logical_models: z.array(logicalModel).optional(),
@@ -160,18 +165,48 @@ const sourceMetadata = z.looseObject({
 });
 export type SourceMetadata = z.infer<typeof sourceMetadata>;
 
-/** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
-export const metadataSchema = z.looseObject({
+/** A database that Hasura reads and we do not, such as one of BigQuery: it is kept as it came. */
+const otherSource = z.looseObject({
+  name: z.string().min(1),
+  kind: z.string().refine((kind) => !KINDS.has(kind), { abort: true }),
+});
+
+const sections = {
   version: z.literal(3),
-  sources: z.array(sourceMetadata).default([]),
+  other_sources: z.array(otherSource).optional(),
   inherited_roles: z.array(inheritedRole).optional(),
   query_collections: z.array(queryCollection).optional(),
   allowlist: z.array(allowlistEntry).optional(),
   rest_endpoints: z.array(restEndpoint).optional(),
   api_limits: apiLimits.optional(),
   graphql_schema_introspection: z.looseObject({ disabled_for_roles: z.array(z.string()) }).optional(),
-});
-export type Metadata = z.infer<typeof metadataSchema>;
+};
+
+const metadata = z.looseObject({ ...sections, sources: z.array(sourceMetadata) });
+/** Hasura's document, in which the databases that we do not read stand apart. */
+export type Metadata = z.infer<typeof metadata>;
+
+/** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
+export const metadataSchema = z
+  .looseObject({ ...sections, sources: z.array(z.union([sourceMetadata, otherSource])).default([]) })
+  .transform(({ sources: all, other_sources: apart = [], ...rest }): Metadata => {
+    const sources = all.filter((source): source is SourceMetadata => KINDS.has(source.kind));
+    const others = [...all.filter((source) => !KINDS.has(source.kind)), ...apart];
+    return { ...rest, sources, ...(others.length === 0 ? {} : { other_sources: others }) };
+  });
+
+/** The names of all sources, also of those that are not read. */
+export function namesOfSources({ sources, other_sources: others = [] }: Metadata): readonly string[] {
+  return [...sources, ...others].map(({ name }) => name);
+}
+
+/** The document as Hasura writes it: all sources in one list. */
+export function documentOf({
+  other_sources: others = [],
+  ...rest
+}: Metadata): Readonly<Record<string, unknown>> {
+  return { ...rest, sources: [...rest.sources, ...others] };
+}
 
 /** Nothing registered yet. */
 export const EMPTY_METADATA: Metadata = { version: 3, sources: [] };

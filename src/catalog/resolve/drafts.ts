@@ -1,11 +1,13 @@
 import { must } from '../../core/assert.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
-import type { SourceMetadata, TableMetadata } from '../../metadata/model.ts';
+import { unsupportedKind } from '../../metadata/document/unsupported.ts';
+import type { Metadata, SourceMetadata, TableMetadata } from '../../metadata/model.ts';
 import type { Table } from '../catalog.ts';
 import type { Found, Introspections } from '../introspection.ts';
 import type { NamedSource } from './conflicts.ts';
 import type { FindTable } from './memo.ts';
 import type { SourceNames } from './names.ts';
+import type { Unavailable } from './relationship/remote-relationships.ts';
 
 /** A source that is being resolved. */
 export interface Draft extends NamedSource {
@@ -15,12 +17,20 @@ export interface Draft extends NamedSource {
   readonly unavailable: string | null;
 }
 
-const KINDS: ReadonlySet<string> = new Set(['postgres', 'pg', 'citus', 'cockroach', 'alloy']);
-
 /** What is known of a source's database. */
 export function foundOf(source: SourceMetadata, introspections: Introspections): Found {
-  if (!KINDS.has(source.kind)) return { unavailable: `sources of kind "${source.kind}" are not supported` };
   return introspections.get(source.name) ?? { unavailable: 'not connected yet' };
+}
+
+/** Which databases answer; those of other kinds never do. */
+export function unavailableIn(
+  drafts: readonly Draft[],
+  { other_sources: others = [] }: Metadata,
+): Unavailable {
+  return new Map([
+    ...drafts.map((draft) => [draft.name, draft.unavailable] as const),
+    ...others.map(({ name, kind }) => [name, unsupportedKind(kind)] as const),
+  ]);
 }
 
 /** Tables by source and `tableKey`. */

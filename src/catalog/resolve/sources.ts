@@ -10,14 +10,20 @@ import { NO_TYPES } from '../type/held-type.ts';
 import { withRows } from './call/functions.ts';
 import { type Draft, finderIn, finderWithQueries, type Tables } from './drafts.ts';
 import { finishedQueries } from './queries-in.ts';
+import type { Unavailable } from './relationship/remote-relationships.ts';
+
+interface SourceParts {
+  readonly related: Tables;
+  readonly permitted: Tables;
+  readonly unavailable: Unavailable;
+}
 
 /** The sources of a catalog. Native queries refer to tables without permissions (`related`), functions return finished ones (`permitted`). */
 export function sourcesOf(
-  { related, permitted }: { readonly related: Tables; readonly permitted: Tables },
+  { related, permitted, unavailable }: SourceParts,
   drafts: readonly Draft[],
   problems: InconsistentObject[],
 ): ReadonlyMap<SourceName, Source> {
-  const unavailable = new Map(drafts.map((draft) => [draft.name, draft.unavailable]));
   const scope = {
     sources: { find: finderWithQueries(related, drafts), unavailable },
     ruled: finderIn(related),

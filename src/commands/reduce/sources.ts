@@ -1,14 +1,14 @@
 import { isRecord } from '../../core/json/is-record.ts';
 import { tidyMetadata } from '../../metadata/document/tidy.ts';
 import { MetadataError } from '../../metadata/metadata-error.ts';
-import { EMPTY_METADATA, type Metadata, type SourceMetadata } from '../../metadata/model.ts';
+import { EMPTY_METADATA, type Metadata, namesOfSources, type SourceMetadata } from '../../metadata/model.ts';
 import { changeOwners, changeSource, type Owner, requireSource } from '../../metadata/object/edit.ts';
 import { removeObject } from '../../metadata/object/objects.ts';
 import type { ArgsOf } from '../command.ts';
 
 /** Registers a database, or with `replace_configuration` gives a registered one a new configuration. */
 export function addSource(metadata: Metadata, args: ArgsOf<'pg_add_source'>): Metadata {
-  const exists = metadata.sources.some((source) => source.name === args.name);
+  const exists = namesOfSources(metadata).includes(args.name);
   if (exists && args.replace_configuration) return updateSource(metadata, args);
   if (exists) throw new MetadataError('already-exists', `source with name "${args.name}" already exists`);
   const { name, configuration, customization, health_check } = args;
@@ -44,7 +44,7 @@ export function dropSource(metadata: Metadata, args: ArgsOf<'pg_drop_source'>): 
 /** Gives a database another name, also where relationships and row rules point to it. */
 export function renameSource(metadata: Metadata, args: ArgsOf<'rename_source'>): Metadata {
   requireSource(metadata, args.name);
-  if (args.new_name !== args.name && metadata.sources.some((source) => source.name === args.new_name)) {
+  if (args.new_name !== args.name && namesOfSources(metadata).includes(args.new_name)) {
     throw new MetadataError('already-exists', `source with name "${args.new_name}" already exists`);
   }
   const sources = metadata.sources.map((source) => ({

@@ -1,7 +1,7 @@
 import { unreachable } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { errorBody, MetadataError, relocate } from '../../metadata/metadata-error.ts';
-import type { Metadata } from '../../metadata/model.ts';
+import { documentOf, type Metadata } from '../../metadata/model.ts';
 import { type Command, parseCommand } from '../command.ts';
 import { sourceOfQueries } from '../reduce/native-queries.ts';
 import { alreadyAllowed } from '../reduce/query-collections.ts';
@@ -107,8 +107,8 @@ async function executeOutward(command: Outward, state: State, tools: Tools): Pro
 const SOURCE_KINDS = { sources: [{ kind: 'pg', display_name: 'pg', builtin: true, available: true }] };
 
 function exported(state: State, version: number | null): unknown {
-  if (version !== 2) return state.metadata;
-  return { resource_version: state.resourceVersion, metadata: state.metadata };
+  const document = documentOf(state.metadata);
+  return version === 2 ? { resource_version: state.resourceVersion, metadata: document } : document;
 }
 
 /** Refuses a command of `concurrent_bulk` that changes something. */

@@ -64,7 +64,8 @@ export function directoryFiles(metadata: Metadata): ReadonlyMap<string, string> 
     if (functions.length > 0) addList(files, `${folder}/functions`, functions, (entry) => entry.function);
     return databaseEntry(source, folder);
   });
-  files.set('databases/databases.yaml', yaml(databases));
+  const others = (metadata.other_sources ?? []).map((source) => inKeyOrder(source, ENTRY_ORDER));
+  files.set('databases/databases.yaml', yaml([...databases, ...others]));
   return files;
 }
 

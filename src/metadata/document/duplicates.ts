@@ -1,11 +1,11 @@
 import { printTable } from '../../core/names.ts';
 import { MetadataError } from '../metadata-error.ts';
-import type { Metadata, SourceMetadata, TableMetadata } from '../model.ts';
+import { type Metadata, namesOfSources, type SourceMetadata, type TableMetadata } from '../model.ts';
 
 /** Refuses a document that says something twice, in Hasura's words. */
 export function refuseDuplicates(metadata: Metadata, path: string): void {
   refuse(path, {
-    source: metadata.sources.map((source) => source.name),
+    source: namesOfSources(metadata),
     'inherited role': metadata.inherited_roles?.map((role) => role.role_name),
     'query collections': metadata.query_collections?.map((collection) => collection.name),
     'allowlist entries': metadata.allowlist?.map((entry) => entry.collection),

@@ -81,6 +81,7 @@ const REMOTE_SCHEMA_ORDER: KeyOrder = {
 export const DOCUMENT_ORDER: KeyOrder = {
   version: SORTED,
   sources: SOURCE_ORDER,
+  other_sources: SOURCE_ORDER,
   remote_schemas: REMOTE_SCHEMA_ORDER,
   query_collections: keys('name', 'definition', 'comment'),
   allowlist: SORTED,

@@ -12,12 +12,24 @@ export function unsupportedSections(metadata: Metadata): readonly string[] {
   });
 }
 
-/** The same as inconsistent objects in Hasura's shape. */
+/** Why a database of another kind than Postgres is not read. */
+export function unsupportedKind(kind: string): string {
+  return `sources of kind "${kind}" are not supported`;
+}
+
+/** The same, and databases of other kinds, as inconsistent objects in Hasura's shape. */
 export function unsupportedObjects(metadata: Metadata): readonly InconsistentObject[] {
-  return unsupportedSections(metadata).map((name) => ({
+  const sections = unsupportedSections(metadata).map((name) => ({
     type: name,
     name,
     reason: `Inconsistent object: "${name}" is kept but has no effect on this server`,
     definition: metadata[name],
   }));
+  const sources = (metadata.other_sources ?? []).map(({ name, kind }) => ({
+    type: 'source',
+    name: `source ${name}`,
+    reason: `Inconsistent object: ${unsupportedKind(kind)}`,
+    definition: name,
+  }));
+  return [...sections, ...sources];
 }

@@ -20,11 +20,16 @@ const cacheOptions = z.strictObject({
 });
 export type CacheOptions = z.infer<typeof cacheOptions>;
 
+/** A table named as databases of other kinds name theirs: kept as it came. No table of ours is called so, so it is never found. */
+const otherTable: z.ZodType<{ schema: string; name: string }, unknown> = z
+  .union([z.strictObject({ dataset: z.string(), name: z.string() }), z.array(z.string()).min(1)])
+  .transform((table) => table as unknown as { schema: string; name: string });
+
 /** The right side of a database-to-database relationship. */
 const toSource = z.looseObject({
   relationship_type: z.enum(['object', 'array']),
   source: z.string(),
-  table: qualifiedTable,
+  table: z.union([otherTable, qualifiedTable]),
   field_mapping: z.record(z.string(), z.string()),
   nearjoin: cacheOptions.optional(),
 });

@@ -1,5 +1,6 @@
 /** Lists that metadata leaves out when they are empty. */
 type ListKey =
+  | 'other_sources'
   | 'inherited_roles'
   | 'query_collections'
   | 'allowlist'

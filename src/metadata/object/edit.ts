@@ -1,4 +1,5 @@
 import { printTable, type SourceName, sameTable, type TableRef } from '../../core/names.ts';
+import { unsupportedKind } from '../document/unsupported.ts';
 import { MetadataError } from '../metadata-error.ts';
 import type { FunctionMetadata, Metadata, SourceMetadata, TableMetadata } from '../model.ts';
 import { changeList } from './change-list.ts';
@@ -19,6 +20,8 @@ export interface FunctionPlace {
 export function requireSource(metadata: Metadata, name: SourceName): SourceMetadata {
   const found = metadata.sources.find((source) => source.name === name);
   if (found !== undefined) return found;
+  const other = metadata.other_sources?.find((source) => source.name === name);
+  if (other !== undefined) throw new MetadataError('not-supported', unsupportedKind(other.kind));
   throw new MetadataError('not-exists', `source with name "${name}" does not exist`);
 }
 

@@ -120,6 +120,7 @@ export function objectsOf(metadata: Metadata): readonly ObjectRef[] {
   const roles = metadata.inherited_roles ?? [];
   return [
     ...inSources,
+    ...(metadata.other_sources ?? []).map(({ name }): ObjectRef => ({ kind: 'source', source: name })),
     ...roles.map((role): ObjectRef => ({ kind: 'inherited_role', name: role.role_name })),
     ...(metadata.query_collections ?? []).flatMap(({ name: collection, definition }) =>
       definition.queries.map(({ name }): ObjectRef => ({ kind: 'query_collections', collection, name })),
@@ -168,7 +169,11 @@ export function removeObject(metadata: Metadata, object: ObjectRef): Metadata {
       return rest as Metadata;
     }
     case 'source':
-      return { ...metadata, sources: metadata.sources.filter((source) => source.name !== object.source) };
+      return changeList(
+        { ...metadata, sources: others(metadata.sources, object.source) },
+        'other_sources',
+        (list) => others(list, object.source),
+      );
     default: {
       const sources = metadata.sources.map((source) =>
         source.name === object.source ? removeInside(source, object) : source,

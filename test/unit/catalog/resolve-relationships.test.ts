@@ -189,6 +189,18 @@ describe('remote relationships', () => {
     expect(reason(to({ published_on: 'doc' }))).toContain('no equality');
   });
 
+  test('a target of another kind is never available', () => {
+    const entry = remote('user', { source: 'facts', table: 'users', mapping: { id: 'id' } });
+    const tracked = [{ table: 'article', remote_relationships: [entry] }];
+    const sources = [source('pg1', tracked), { name: 'facts', kind: 'bigquery' }];
+    const { inconsistent } = catalogOf(sources, { pg1: database([article]) });
+    expect(inconsistent.map((object) => object.reason)).toEqual([
+      'Inconsistent object: sources of kind "bigquery" are not supported',
+      'Inconsistent object: in table "article": in remote relationship "user": ' +
+        'source "facts" is unavailable: sources of kind "bigquery" are not supported',
+    ]);
+  });
+
   test('an unavailable target leaves the source serving', () => {
     const catalog = catalogOf(
       [

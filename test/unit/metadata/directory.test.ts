@@ -31,7 +31,15 @@ test('what is written is read back the same', async () => {
   const { sources, ...others } = after([...SEED, RELATE]);
   const metadata = parseMetadata({
     ...others,
-    sources: sources.map((source) => ({ ...source, query_tags: { format: 'sqlcommenter' } })),
+    sources: [
+      ...sources.map((source) => ({ ...source, query_tags: { format: 'sqlcommenter' } })),
+      {
+        name: 'facts',
+        kind: 'bigquery',
+        tables: [{ table: { dataset: 'd', name: 't' } }],
+        configuration: {},
+      },
+    ],
     inherited_roles: [{ role_name: 'a', role_set: ['b', 'c'] }],
     graphql_schema_introspection: { disabled_for_roles: ['b'] },
     actions: [{ name: 'act', definition: { kind: 'synchronous' } }],

@@ -1,16 +1,18 @@
 import { printTable, type SourceName } from '../../../core/names.ts';
 import type { CacheOptions, RemoteRelationshipMetadata } from '../../../metadata/model/relationships.ts';
-import type { Relationship, RemoteOptions, Source, Table } from '../../catalog.ts';
+import type { Relationship, RemoteOptions, Table } from '../../catalog.ts';
 import { mappingProblem } from '../../conditions/mapping.ts';
 import type { FindTable } from '../memo.ts';
 import { Unresolvable } from '../problems.ts';
 import { coversKey, isIndexed, pairs } from './local-relationships.ts';
 
+/** Why a database does not answer, null while it does; there is no entry for one that nobody registered. */
+export type Unavailable = ReadonlyMap<SourceName, string | null>;
+
 /** What is known of all databases while relationships are resolved. */
 export interface RemoteScope {
   readonly find: FindTable;
-  /** Why a database does not answer, null while it does; undefined for one that nobody registered. */
-  readonly unavailable: ReadonlyMap<SourceName, Source['unavailable']>;
+  readonly unavailable: Unavailable;
 }
 
 /** A relationship to a table of another database, or of the same one. */
