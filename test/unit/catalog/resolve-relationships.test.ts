@@ -168,12 +168,17 @@ describe('remote relationships', () => {
   });
 
   test('what is unknown or empty is refused by name', () => {
+    const remoteTo = { relationship_type: 'object', source: 'pg2', field_mapping: { author_id: 'id' } };
     const start = 'Inconsistent object: in table "article": in remote relationship "user": ';
     expect(reason(remote('user', { source: 'pg9', table: 'users', mapping: { id: 'id' } }))).toBe(
       `${start}source not found: "pg9"`,
     );
     expect(reason(remote('user', { source: 'pg2', table: 'nope', mapping: { id: 'id' } }))).toBe(
       `${start}table "nope" does not exist in source: pg2`,
+    );
+    const definition = { to_source: { ...remoteTo, table: { dataset: 'd', name: 'users' } } };
+    expect(reason({ name: 'user', definition })).toBe(
+      `${start}table {"dataset":"d","name":"users"} does not exist in source: pg2`,
     );
     expect(reason(to({ nope: 'id' }))).toBe(`${start}column "nope" does not exist in table "article"`);
     expect(reason(to({ id: 'nope' }))).toBe(`${start}column "nope" does not exist in table "users"`);

@@ -32,7 +32,8 @@ export function resolveRemote(
   if (unavailable !== null) throw new Unresolvable(`source "${to.source}" is unavailable: ${unavailable}`);
   const right = scope.find(to.source, to.table);
   if (right === undefined) {
-    throw new Unresolvable(`table "${printTable(to.table)}" does not exist in source: ${to.source}`);
+    const name = 'schema' in to.table ? `"${printTable(to.table)}"` : JSON.stringify(to.table);
+    throw new Unresolvable(`table ${name} does not exist in source: ${to.source}`);
   }
   const on = pairs(left, right, Object.entries(to.field_mapping));
   for (const pair of on) {
