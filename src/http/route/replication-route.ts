@@ -123,7 +123,9 @@ export function tableOf(item: z.infer<typeof tableBody>): TableRef {
 
 /** A request that no feed took: for tables that are not in the cache, or for a feed that is not made yet. */
 export function notHeld({ target, tables }: Pick<FeedRequest, 'target' | 'tables'>): NearjoinError {
-  return notFound(tables === undefined ? NOT_SET_UP : `target "${target}" has no such table in its cache`);
+  if (tables === undefined) return notFound(NOT_SET_UP);
+  const asked = tables.map((table) => JSON.stringify(table)).join(', ');
+  return notFound(`target "${target}" has no such table in its cache: ${asked}`);
 }
 
 function notFound(message: string): NearjoinError {
