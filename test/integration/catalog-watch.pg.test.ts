@@ -11,7 +11,7 @@ import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
 const log = { info: () => undefined, warn: () => undefined };
-const FAST = { fingerprintMs: 50, fullMs: 60_000, retryMs: 50, longestRetryMs: 100, timeoutMs: 5_000 };
+const FAST = { fingerprintMs: 50, fullMs: 60_000, retryMs: 50, longestRetryMs: 100, timeoutMs: 60_000 };
 
 interface World {
   readonly metadata: TestDatabase;

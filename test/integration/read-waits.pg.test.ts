@@ -18,11 +18,12 @@ test('a cache that met the bound when a request came is not waited for because a
     name,
     definition: leadingTo(source, name, { id: 'id' }),
   });
-  const lane = await TestLane.open(databases, {
+  const tables = {
     pg1: [{ table: 'doc', remote_relationships: [remote('pg2', 'late'), remote('pg3', 'here')] }],
     pg2: [{ table: 'late' }],
     pg3: [{ table: 'here' }],
-  });
+  };
+  const lane = await TestLane.open(databases, tables, { waitMs: 60_000 });
   try {
     await lane.fillCaches();
     await lane.setWatermark('pg1', 'pg2', '0/1', 2 * BOUND_MS);

@@ -18,7 +18,7 @@ export class Servers {
     const nearjoin = await startNearjoin({
       ...this.#env,
       NEARJOIN_METADATA_DATABASE_URL: meta.url,
-      NEARJOIN_WAIT_TIMEOUT_MS: '30000',
+      NEARJOIN_WAIT_TIMEOUT_MS: '60000',
       NEARJOIN_STRINGIFY_NUMERIC_TYPES: String(stringify),
     });
     this.#running.set(stringify, { meta, nearjoin });

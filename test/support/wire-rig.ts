@@ -25,7 +25,8 @@ export class WireRig {
       size: 1,
       loans: 1,
       loanTimeoutMs: 500,
-      connectTimeoutMs: 5000,
+      // So long a statement that was given up may stay, too: what a test does meanwhile takes time on a busy machine.
+      connectTimeoutMs: 60_000,
       statementTimeoutMs: 20_000,
       rowLimit: 50_000_000,
       statementLimit: 3,
