@@ -1,5 +1,21 @@
 import { NearjoinError } from '../core/errors.ts';
-import type { DatabaseUrl } from './model.ts';
+import type { ConnectionInfo, DatabaseUrl } from './model.ts';
+
+const DEMANDING: ReadonlySet<unknown> = new Set(['require', 'verify-ca', 'verify-full']);
+
+/**
+ * The URL of a source. Hasura's `ssl_configuration` is not used here: a source that asks for TLS there is refused while its URL does not,
+ * since it would be read without.
+ */
+export function sourceUrl(
+  { database_url: from, ssl_configuration: tls }: ConnectionInfo,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const url = connectionUrl(from, env);
+  if (!DEMANDING.has(tls?.sslmode) || new URL(url).searchParams.has('sslmode')) return url;
+  const message = `ssl_configuration is not used here: write sslmode=${tls?.sslmode} into the connection string, and paths of certificates as sslrootcert, sslcert and sslkey`;
+  throw new NearjoinError('invalid-configuration', message);
+}
 
 /** The URL a database is reached by; refuses an environment variable that is not set, never showing a value. */
 export function connectionUrl(url: DatabaseUrl, env: Readonly<Record<string, string | undefined>>): string {

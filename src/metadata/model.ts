@@ -123,15 +123,19 @@ const feedOptions = z.discriminatedUnion('connector', [
   }),
 ]);
 
+const connectionInfo = z.looseObject({
+  database_url: databaseUrl,
+  pool_settings: z
+    .looseObject({ max_connections: z.int().positive().nullish(), pool_timeout: z.number().nullish() })
+    .optional(),
+  ssl_configuration: z.looseObject({ sslmode: z.string().nullish() }).nullish(),
+});
+export type ConnectionInfo = z.infer<typeof connectionInfo>;
+
 /** How to reach a database. */
 export const sourceConfiguration = z.looseObject({
   nearjoin: feedOptions.optional(),
-  connection_info: z.looseObject({
-    database_url: databaseUrl,
-    pool_settings: z
-      .looseObject({ max_connections: z.int().positive().nullish(), pool_timeout: z.number().nullish() })
-      .optional(),
-  }),
+  connection_info: connectionInfo,
 });
 
 /** How a source's names appear in GraphQL. */

@@ -2,7 +2,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
-import { connectionUrl } from '../../metadata/connection-url.ts';
+import { sourceUrl } from '../../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../../metadata/model.ts';
 import { type Asked, answersAll, askedOf, askedText, covers } from '../introspect/asked.ts';
 import { fingerprintOf, introspect } from '../introspect.ts';
@@ -232,7 +232,7 @@ export class SourceBook {
   #describe(source: SourceMetadata): Described {
     const asked = askedOf(source);
     try {
-      const url = connectionUrl(source.configuration.connection_info.database_url, this.#options.env);
+      const url = sourceUrl(source.configuration.connection_info, this.#options.env);
       return { url, problem: null, asked };
     } catch (error) {
       return { url: null, problem: messageOf(error), asked };

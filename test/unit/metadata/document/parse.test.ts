@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionUrl } from '../../../../src/metadata/connection-url.ts';
+import { connectionUrl, sourceUrl } from '../../../../src/metadata/connection-url.ts';
 import { DocumentReader, parseMetadata } from '../../../../src/metadata/document/parse.ts';
 import { unsupportedObjects } from '../../../../src/metadata/document/unsupported.ts';
 import { refused } from '../../commands/support.ts';
@@ -205,4 +205,15 @@ test('a database is reached by its URL, by the environment, or by parts that are
   expect(refused(() => connectionUrl({ from_env: 'A' }, { B: 'secret' })).error).toBe(
     `environment variable 'A' not set`,
   );
+});
+
+test.each([
+  ['require', 'postgres://x/d', true],
+  ['verify-full', 'postgres://x/d', true],
+  ['prefer', 'postgres://x/d', false],
+  ['verify-full', 'postgres://x/d?sslmode=verify-full', false],
+])('a source with ssl_configuration %s and %s is refused: %s', (sslmode, database_url, isRefused) => {
+  const read = (): string => sourceUrl({ database_url, ssl_configuration: { sslmode } }, {});
+  if (isRefused) expect(refused(read).error).toContain(`write sslmode=${sslmode} into the connection string`);
+  else expect(read()).toBe(database_url);
 });
