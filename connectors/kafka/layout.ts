@@ -1,4 +1,4 @@
-import type { TableRef } from '../../src/core/names.ts';
+import { schemasAndNames, type TableRef } from '../../src/core/names.ts';
 import type { Query } from '../postgres/client.ts';
 import { type Kind, kindOf } from './values.ts';
 
@@ -58,7 +58,7 @@ export async function readCaptured(
      from pg_publication where pubname = $1`,
     [publication],
   );
-  const names = [publication, tables.map(({ schema }) => schema), tables.map(({ name }) => name)];
+  const names = [publication, ...schemasAndNames(tables)];
   const rows = tables.length === 0 ? [] : await query<LayoutRow>(LAYOUTS, names);
   return {
     exists: found !== undefined,

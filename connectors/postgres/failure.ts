@@ -1,6 +1,11 @@
 import { messageOf } from '../../src/core/errors.ts';
 import { serverAdvice } from '../../src/core/postgres/server-advice.ts';
-import { sqlStateOf } from '../../src/core/postgres/sql-state.ts';
+import {
+  INSUFFICIENT_PRIVILEGE,
+  isNoTable,
+  LOCK_NOT_AVAILABLE,
+  sqlStateOf,
+} from '../../src/core/postgres/sql-state.ts';
 import { ConnectorError, type ConnectorFailure } from '../connector.ts';
 
 /** What nearjoin was doing when the target failed: some codes mean different things in different places. */
@@ -11,7 +16,7 @@ const UNFIT_CODES: ReadonlySet<string> = new Set([
   '28000', // login refused, also: no pg_hba.conf entry
   '28P01', // wrong password
   '3D000', // no such database
-  '42501', // a right is missing
+  INSUFFICIENT_PRIVILEGE,
   '53400', // all replication slots are in use
   '0A000', // a feature this server lacks
   '42601', // a command this server does not know
@@ -65,17 +70,17 @@ const PHRASES: Readonly<Record<Doing, string>> = {
 
 /** Somebody holds a lock longer than we wait. */
 export function isLocked(error: unknown): boolean {
-  return causeState(error) === '55P03';
+  return causeState(error) === LOCK_NOT_AVAILABLE;
 }
 
 /** The table is gone, or its schema. */
 export function isUndefined(error: unknown): boolean {
-  return ['42P01', '3F000'].includes(causeState(error) ?? '');
+  return isNoTable(causeState(error));
 }
 
 /** A right is missing, which may have been there a moment ago. */
 export function isDenied(error: unknown): boolean {
-  return causeState(error) === '42501';
+  return causeState(error) === INSUFFICIENT_PRIVILEGE;
 }
 
 /** What should be made is there. */

@@ -23,6 +23,13 @@ export function sameTable(a: TableRef, b: TableRef): boolean {
   return a.schema === b.schema && a.name === b.name;
 }
 
+/** The schemas and the names of tables, as two lists that a statement takes apart together. */
+export function schemasAndNames(
+  tables: readonly TableRef[],
+): readonly [schemas: readonly string[], names: readonly string[]] {
+  return [tables.map(({ schema }) => schema), tables.map(({ name }) => name)];
+}
+
 /** What a native query is called where tables are named: no table is in a schema without a name. */
 export function queryRef(name: string): TableRef {
   return { schema: '', name };

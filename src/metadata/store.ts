@@ -3,7 +3,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
-import { sqlStateOf } from '../core/postgres/sql-state.ts';
+import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../core/postgres/sql-state.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import { DocumentReader } from './document/parse.ts';
@@ -36,7 +36,6 @@ export interface StoreOptions {
   readonly answerWithinMs?: number;
 }
 
-const RIGHT_MISSING = '42501';
 const ANSWER_WITHIN_MS = 30_000;
 /** Notes do not wait for a synchronous standby, so that nodes can start while it is away. Changes of metadata wait as the server is set to. */
 const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
@@ -56,7 +55,7 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
-    const denied = sqlStateOf(error) === RIGHT_MISSING ? `: ${RIGHTS}` : '';
+    const denied = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE ? `: ${RIGHTS}` : '';
     throw new NearjoinError(
       'start-failed',
       `cannot open the metadata database: ${messageOf(error)}${denied}`,

@@ -1,6 +1,11 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import {
+  INSUFFICIENT_PRIVILEGE,
+  QUERY_CANCELED,
+  UNTRANSLATABLE_CHARACTER,
+} from '../core/postgres/sql-state.ts';
+import {
   ConnectionLost,
   isUndefined,
   PostgresError,
@@ -54,11 +59,9 @@ export function readError(error: unknown, database: SourceName, side: Side): unk
   return error instanceof PostgresError ? fromPostgres(error, database, side) : error;
 }
 
-const RIGHT_MISSING = '42501';
 const RAISED_BY_FUNCTION = 'exec_stmt_raise';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
-const UNTRANSLATABLE_CHARACTER = '22P05';
 const SYNTAX_ERROR = '42601';
 /** Of the limits the one that may be a value's, which it quotes: the others are of depth, columns, and arguments. */
 const TOO_LARGE = '54000';
@@ -75,7 +78,7 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     const message = `database "${database}" finds this too complex${words}; ask for fewer fields or conditions`;
     return new NearjoinError('query-too-complex', message, { cause: error, internal });
   }
-  if (error.state === '57014') {
+  if (error.state === QUERY_CANCELED) {
     return new NearjoinError('timed-out', `database "${database}" took too long to answer`, {
       cause: error,
       internal,
@@ -130,12 +133,12 @@ function misfit(cause: PostgresError, database: SourceName, internal: unknown): 
 function troubleOf(state: string): string | null {
   if (/^(57P|08|53)/.test(state)) return 'cannot answer now';
   // Which right is for those who run it: the log says so.
-  return state === RIGHT_MISSING ? 'denies the server a right that this needs' : null;
+  return state === INSUFFICIENT_PRIVILEGE ? 'denies the server a right that this needs' : null;
 }
 
 /** Whether a failure is for those who run the server to look into, although its code is not `unexpected`. */
 export function isForOperators(error: NearjoinError): boolean {
   const { cause } = error;
   if (cause instanceof NearjoinError) return isForOperators(cause);
-  return cause instanceof PostgresError && (cause.state === RIGHT_MISSING || isUndefined(cause));
+  return cause instanceof PostgresError && (cause.state === INSUFFICIENT_PRIVILEGE || isUndefined(cause));
 }

@@ -1,4 +1,4 @@
-import type { TableRef } from '../../../src/core/names.ts';
+import { schemasAndNames, type TableRef } from '../../../src/core/names.ts';
 import type { IndexColumn } from '../../../src/core/rows/index-column.ts';
 import type { Query } from '../client.ts';
 
@@ -51,11 +51,7 @@ export async function readTableFacts(
   tables: readonly TableRef[],
 ): Promise<readonly (TableFacts | null)[]> {
   if (tables.length === 0) return [];
-  const rows = await query<{ facts: TableFacts | null }>(FACTS, [
-    tables.map((table) => table.schema),
-    tables.map((table) => table.name),
-    publication,
-  ]);
+  const rows = await query<{ facts: TableFacts | null }>(FACTS, [...schemasAndNames(tables), publication]);
   return rows.map((row) => row.facts);
 }
 

@@ -1,5 +1,5 @@
 import { keptIn } from '../../../src/core/kept-in.ts';
-import type { TableRef } from '../../../src/core/names.ts';
+import { schemasAndNames, type TableRef } from '../../../src/core/names.ts';
 import type { TableShape } from '../../../src/core/rows/table-shape.ts';
 import type { Query } from '../client.ts';
 import { type Division, type PartitionLevel, partOf, unclaimed } from './partition-bounds.ts';
@@ -38,11 +38,7 @@ export async function readShapes(
   tables: readonly TableRef[],
 ): Promise<{ readonly shapes: readonly (TableShape | null)[]; readonly followed: Followed }> {
   if (tables.length === 0) return { shapes: [], followed: NOTHING };
-  const rows = await query<ShapeRow>(SHAPES, [
-    publication,
-    tables.map((table) => table.schema),
-    tables.map((table) => table.name),
-  ]);
+  const rows = await query<ShapeRow>(SHAPES, [publication, ...schemasAndNames(tables)]);
   const all = (pick: (row: ShapeRow) => readonly number[] | null): readonly number[] => [
     ...new Set(rows.flatMap((row) => pick(row) ?? [])),
   ];

@@ -1,4 +1,4 @@
-import type { SourceName, TableRef } from '../../core/names.ts';
+import { type SourceName, schemasAndNames, type TableRef } from '../../core/names.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import { keptStatement, type Queryable, rowsOf } from '../queryable.ts';
 import type { FeedLease } from './row.ts';
@@ -51,11 +51,7 @@ export async function requestResync(
   const text = `update nearjoin.cache_table t set resync = true
     from unnest($2::text[], $3::text[]) as asked (schema_name, table_name)
     where t.target = $1 and t.schema_name = asked.schema_name and t.table_name = asked.table_name`;
-  return changed(client, text, [
-    target,
-    tables.map((table) => table.schema),
-    tables.map((table) => table.name),
-  ]);
+  return changed(client, text, [target, ...schemasAndNames(tables)]);
 }
 
 async function changed(client: Queryable, text: string, values: unknown[]): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../../core/errors.ts';
 import { OLDEST_POSTGRES, tooOld } from '../../core/postgres/oldest-postgres.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 
@@ -19,7 +19,6 @@ const MIGRATION_LOCK = 7_046_029_254;
 const TURN_WAIT_MS = 10_000;
 /** For tables that somebody may have locked. */
 const LOCK_WAIT_MS = 500;
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Steps to bring the schema from version n to n + 1; old entries are never edited. */
 const VERSIONS: readonly string[] = [

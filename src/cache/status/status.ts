@@ -1,7 +1,7 @@
 import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
 import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
 
@@ -106,9 +106,8 @@ async function readFeeds(client: Queryable): Promise<CacheStatus | null> {
     );
     return { now: Number(now), owner, feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
   } catch (error) {
-    const state = sqlStateOf(error);
-    if (state !== '42P01' && state !== '3F000') throw error;
-    return null;
+    if (isNoTable(sqlStateOf(error))) return null;
+    throw error;
   }
 }
 

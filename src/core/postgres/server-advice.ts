@@ -1,3 +1,5 @@
+import { INSUFFICIENT_PRIVILEGE } from './sql-state.ts';
+
 const ADVICE: Readonly<Record<string, string>> = {
   '22021': 'its bytes are no text there: a database with encoding SQL_ASCII lets any bytes in',
   '22P05': 'its encoding lacks a character: only a database with encoding UTF8 holds all',
@@ -17,7 +19,7 @@ const OWNERSHIP =
 
 /** The same where the server holds a source, and what was to be done concerns schema nearjoin. */
 export function sourceAdvice(state: string | null): string | null {
-  return state === '42501' ? OWNERSHIP : serverAdvice(state);
+  return state === INSUFFICIENT_PRIVILEGE ? OWNERSHIP : serverAdvice(state);
 }
 
 /** What an administrator of a server can do about an error that it reported, by its SQLSTATE; null when its own words say enough. */

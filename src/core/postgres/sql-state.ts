@@ -6,3 +6,20 @@ export function sqlStateOf(error: unknown): string | null {
   if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return null;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null;
 }
+
+/** A right is missing. */
+export const INSUFFICIENT_PRIVILEGE = '42501';
+/** A lock did not come in time. */
+export const LOCK_NOT_AVAILABLE = '55P03';
+/** The encoding lacks a character. */
+export const UNTRANSLATABLE_CHARACTER = '22P05';
+/** Somebody, or a time limit, has cancelled the statement. */
+export const QUERY_CANCELED = '57014';
+
+const UNDEFINED_TABLE = '42P01';
+const INVALID_SCHEMA_NAME = '3F000';
+
+/** Whether a table, or its schema, is not there. */
+export function isNoTable(state: string | null): boolean {
+  return state === UNDEFINED_TABLE || state === INVALID_SCHEMA_NAME;
+}

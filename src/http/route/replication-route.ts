@@ -4,7 +4,7 @@ import { requestPause, requestResume, requestResync } from '../../cache/feed/req
 import type { Queryable } from '../../cache/queryable.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { SourceName, TableRef } from '../../core/names.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type ReplicationView, reportFeeds } from '../../ops/replication.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { requireAdmin } from '../auth/caller.ts';
@@ -97,12 +97,9 @@ async function ask(client: Queryable, action: Action, asked: FeedRequest): Promi
 
 const NOT_SET_UP = 'no replicator has set up this feed yet';
 
-/** A table of schema `nearjoin`, or the schema, is not there. */
-const UNDEFINED: ReadonlySet<string | null> = new Set(['42P01', '3F000']);
-
 /** The source database did not answer a request that is a row in it, or has no place for it yet. */
 export function notTaken(error: unknown): NearjoinError {
-  if (UNDEFINED.has(sqlStateOf(error))) return notFound(NOT_SET_UP);
+  if (isNoTable(sqlStateOf(error))) return notFound(NOT_SET_UP);
   const message = `the source database did not take the request: ${messageOf(error)}`;
   return new NearjoinError('source-unavailable', message, { cause: error });
 }

@@ -1,11 +1,10 @@
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import { serverAdvice } from '../../core/postgres/server-advice.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { sqlStateOf, UNTRANSLATABLE_CHARACTER } from '../../core/postgres/sql-state.ts';
 import { MetadataError } from '../metadata-error.ts';
 
 /** The session was ended. What a server calls such errors depends on its language. */
 const SESSION_ENDED = /^(08|57P)/;
-const UNTRANSLATABLE_CHARACTER = '22P05';
 /** It has no room, cannot read or write its files, is read-only, or denies a right: its words hold no value of the statement. */
 const FOR_ITS_OPERATOR = /^(53|58|25006|42501)/;
 

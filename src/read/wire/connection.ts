@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
@@ -279,8 +280,6 @@ export class WireConnection {
     this.#options.onAnswered();
   }
 }
-
-const QUERY_CANCELED = '57014';
 
 /** From here on the request has its outcome, and nobody's change of mind matters. */
 function settle(entry: Pending): void {

@@ -1,3 +1,4 @@
+import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 
 /** An error that Postgres reported. The message may quote values: it goes to administrators, not to clients, unless its class is harmless. */
@@ -71,7 +72,7 @@ export function isWorthRepeating(error: unknown): boolean {
 
 /** Ended by a cancel request that was meant for another request of the same session. */
 export function isBystander(error: unknown): boolean {
-  return error instanceof PostgresError && error.state === '57014' && error.bystander;
+  return error instanceof PostgresError && error.state === QUERY_CANCELED && error.bystander;
 }
 
 /** A relation, a schema, a type, or a column is not there. */

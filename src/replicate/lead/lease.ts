@@ -1,7 +1,7 @@
 import type { FeedLease } from '../../cache/feed/row.ts';
 import { type Queryable, rowOf, rowsOf } from '../../cache/queryable.ts';
 import type { SourceName } from '../../core/names.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { applicationName } from '../session.ts';
 
@@ -15,8 +15,6 @@ export interface Candidate {
 }
 
 const LOCK = `hashtextextended('nearjoin feed ' || $1, 0)`;
-const LOCK_TIMEOUT = '55P03';
-const NOT_ALLOWED = '42501';
 /** So often the feed's row is waited for, half a second each, before that is told as a failure. */
 const EPOCH_ATTEMPTS = 20;
 
@@ -63,7 +61,7 @@ async function raiseEpoch(
       return await takeEpoch(client, candidate);
     } catch (error) {
       // Else somebody has locked the row by hand.
-      const mayPass = sqlStateOf(error) === LOCK_TIMEOUT && attempt < EPOCH_ATTEMPTS && !signal.aborted;
+      const mayPass = sqlStateOf(error) === LOCK_NOT_AVAILABLE && attempt < EPOCH_ATTEMPTS && !signal.aborted;
       if (!mayPass) throw error;
       if (leader !== null) await endSessions(client, leader);
     }
@@ -108,6 +106,6 @@ export async function endSessions(client: Queryable, leader: string): Promise<vo
     );
   } catch (error) {
     // Another role's sessions may not be ended: the server's own time-outs end them, later.
-    if (sqlStateOf(error) !== NOT_ALLOWED) throw error;
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error;
   }
 }

@@ -1,11 +1,10 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { say } from '../say.ts';
 import { Unread } from './unread.ts';
 
 const NO_SUCH_DATABASE = '3D000';
-const NOT_ALLOWED = '42501';
 
 /** What the removal of a feed needs; the source's address is null when only its target is left. */
 export type RemovalOptions = Pick<
@@ -111,7 +110,7 @@ export function isDatabaseGone(error: unknown): boolean {
 
 /** Such as a publication that an administrator made: time does not change that. */
 function isForbidden(error: unknown): boolean {
-  return stateOf(error) === NOT_ALLOWED;
+  return stateOf(error) === INSUFFICIENT_PRIVILEGE;
 }
 
 function stateOf(error: unknown): string | null {

@@ -8,7 +8,7 @@ import {
   updateStoredTable,
 } from '../../cache/table/stored.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';
@@ -29,7 +29,6 @@ export type Afterwards =
   | { readonly kind: 'pending'; readonly reason: string | null }
   | { readonly kind: 'failed'; readonly reason: string };
 
-const LOCK_NOT_AVAILABLE = '55P03';
 const LOCK_WAIT_MS = 500;
 /** How long a retired generation waits for its readers: it may go another time. */
 const RETIRE_WAIT_MS = 100;

@@ -1,9 +1,8 @@
 import { type Queryable } from '../../cache/queryable.ts';
 import { told } from '../../cache/told.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { sqlStateOf, UNTRANSLATABLE_CHARACTER } from '../../core/postgres/sql-state.ts';
 
-const UNTRANSLATABLE_CHARACTER = '22P05';
 const NOT_ASCII = /[^\p{ASCII}]/u;
 
 /** Which names the source's encoding holds: of a table whose name it lacks a character of, nothing can be noted there. */

@@ -3,11 +3,10 @@ import { inCache } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf } from '../../cache/queryable.ts';
 import { dropTableSql, ORPHANS_SQL, type Orphan } from '../../cache/table/ddl.ts';
 import type { SourceName } from '../../core/names.ts';
-import { sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { say } from '../say.ts';
 import { orLeaseLost } from '../write/applier.ts';
 
-const LOCK_NOT_AVAILABLE = '55P03';
 /** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
 export const ORPHAN_LOCK_MS = 20;
 
