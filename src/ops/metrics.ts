@@ -145,76 +145,74 @@ export class Metrics {
   }
 }
 
+/** What is measured of a feed; null while it is not known. */
+const FEED_NUMBERS: readonly FeedMetric<number | null>[] = [
+  [
+    'staleness_seconds',
+    'Age of the cache on the source database clock; absent while unknown',
+    (feed) => secondsOf(feed.staleness_ms),
+  ],
+  ['lag_bytes', 'WAL written on the target and not applied yet', (feed) => feed.lag_bytes],
+  ['retained_wal_bytes', 'WAL our slot holds on the target', (feed) => feed.retained_wal_bytes],
+  [
+    'verified_timestamp_seconds',
+    'When the whole cache was last compared with the target; absent before the first time',
+    (feed) => feed.verified_at,
+  ],
+  [
+    'early_transactions',
+    'Transactions that are written before they commit on the target',
+    (feed) => feed.early_transactions,
+  ],
+  ['early_changes', 'Row changes of them written so far', (feed) => feed.early_changes],
+  [
+    'early_age_seconds',
+    'For how long the first of them has been open on the source; absent while there are none',
+    (feed) => secondsOf(feed.early_age_ms),
+  ],
+  ['rows_differing', 'Rows that differed then and were not repaired', (feed) => feed.rows_differing],
+];
+
+/** What a feed has done since it was made. */
+const FEED_TOTALS: readonly FeedMetric<number>[] = [
+  ['transactions_applied', 'Target transactions applied to the cache', (feed) => feed.transactions_applied],
+  ['changes_applied', 'Row changes applied to the cache', (feed) => feed.changes_applied],
+];
+
+type FeedMetric<Value> = readonly [name: string, help: string, read: (feed: FeedReport) => Value];
+
+function secondsOf(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
+}
+
+type FeedLabel = (typeof FEED_LABELS)[number];
+
 /** Gauges read from the feeds' own tables at every scrape; a state is one gauge per state, 0 or 1. */
 class FeedGauges {
   readonly #numbers: readonly {
-    readonly gauge: Gauge<(typeof FEED_LABELS)[number]>;
-    readonly read: (feed: FeedReport) => number | null;
+    readonly gauge: Gauge<FeedLabel>;
+    readonly read: FeedMetric<number | null>[2];
   }[];
   readonly #totals: readonly {
-    readonly counter: Counter<(typeof FEED_LABELS)[number]>;
-    readonly read: (feed: FeedReport) => number;
+    readonly counter: Counter<FeedLabel>;
+    readonly read: FeedMetric<number>[2];
   }[];
-  readonly #states: Gauge<'source' | 'target' | 'state'>;
-  readonly #tables: Gauge<'source' | 'target' | 'state'>;
+  readonly #states: Gauge<FeedLabel | 'state'>;
+  readonly #tables: Gauge<FeedLabel | 'state'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
-    const gauge = (name: string, help: string, read: (feed: FeedReport) => number | null) => ({
+    this.#numbers = FEED_NUMBERS.map(([name, help, read]) => ({
       gauge: new Gauge({ name: `nearjoin_feed_${name}`, help, labelNames: FEED_LABELS, registers }),
       read,
-    });
-    this.#numbers = [
-      gauge(
-        'staleness_seconds',
-        'Age of the cache on the source database clock; absent while unknown',
-        (feed) => (feed.staleness_ms === null ? null : feed.staleness_ms / 1000),
-      ),
-      gauge('lag_bytes', 'WAL written on the target and not applied yet', (feed) => feed.lag_bytes),
-      gauge('retained_wal_bytes', 'WAL our slot holds on the target', (feed) => feed.retained_wal_bytes),
-      gauge(
-        'verified_timestamp_seconds',
-        'When the whole cache was last compared with the target; absent before the first time',
-        (feed) => feed.verified_at,
-      ),
-      gauge(
-        'early_transactions',
-        'Transactions that are written before they commit on the target',
-        (feed) => feed.early_transactions,
-      ),
-      gauge('early_changes', 'Row changes of them written so far', (feed) => feed.early_changes),
-      gauge(
-        'early_age_seconds',
-        'For how long the first of them has been open on the source; absent while there are none',
-        (feed) => (feed.early_age_ms === null ? null : feed.early_age_ms / 1000),
-      ),
-      gauge('rows_differing', 'Rows that differed then and were not repaired', (feed) => feed.rows_differing),
-    ];
-    const total = (name: string, help: string, read: (feed: FeedReport) => number) => ({
+    }));
+    this.#totals = FEED_TOTALS.map(([name, help, read]) => ({
       counter: new Counter({ name: `nearjoin_feed_${name}_total`, help, labelNames: FEED_LABELS, registers }),
       read,
-    });
-    this.#totals = [
-      total(
-        'transactions_applied',
-        'Target transactions applied to the cache',
-        (feed) => feed.transactions_applied,
-      ),
-      total('changes_applied', 'Row changes applied to the cache', (feed) => feed.changes_applied),
-    ];
-    const labelNames = [...FEED_LABELS, 'state'] as const;
-    this.#states = new Gauge({
-      name: 'nearjoin_feed_state',
-      help: 'State of the feed',
-      labelNames,
-      registers,
-    });
-    this.#tables = new Gauge({
-      name: 'nearjoin_feed_tables',
-      help: 'Cache tables by state',
-      labelNames,
-      registers,
-    });
+    }));
+    const byState = { labelNames: [...FEED_LABELS, 'state'] as const, registers };
+    this.#states = new Gauge({ name: 'nearjoin_feed_state', help: 'State of the feed', ...byState });
+    this.#tables = new Gauge({ name: 'nearjoin_feed_tables', help: 'Cache tables by state', ...byState });
   }
 
   set(feeds: readonly FeedReport[]): void {

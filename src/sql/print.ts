@@ -1,4 +1,5 @@
 import { unreachable } from '../core/assert.ts';
+import { keptIn } from '../core/kept-in.ts';
 import { quoteIdentifier } from '../core/postgres/quote-identifier.ts';
 import type { Sql } from './sql.ts';
 import type { Statement, StatementParameter } from './statement.ts';
@@ -34,13 +35,10 @@ function print(roots: readonly Sql[], spell: (number: number) => string): Printe
   const numbers = new Map<string, number>();
   let out: string[] = [];
   const numberOf = (what: StatementParameter, type: Sql | null): number => {
-    const key = JSON.stringify(what);
-    const known = numbers.get(key);
-    if (known !== undefined) return known;
-    types.push(type === null ? null : printStatement(type).text);
-    parameters.push(what);
-    numbers.set(key, parameters.length);
-    return parameters.length;
+    return keptIn(numbers, JSON.stringify(what), () => {
+      types.push(type === null ? null : printStatement(type).text);
+      return parameters.push(what);
+    });
   };
   const visit = (node: Sql): void => {
     switch (node.kind) {
