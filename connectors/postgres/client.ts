@@ -1,4 +1,4 @@
-import { Client, Pool, type PoolClient } from 'pg';
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
 import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
@@ -9,7 +9,18 @@ import { toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
 
 /** After this many idle milliseconds the kernel starts asking whether the other side is still there. */
-export const KEEP_ALIVE_MS = 5_000;
+const KEEP_ALIVE_MS = 5_000;
+
+/** How every connection to a target is made. */
+export function connectionTo({ url, timings }: Target, applicationName: string): ClientConfig {
+  return {
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: timings.connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+  };
+}
 
 /** Runs one statement, or several that have no values, for the rows of all; a name makes it a prepared one, for statements that are run again and again. */
 export type Query = <T extends object>(
@@ -30,18 +41,14 @@ export class AdminPool {
   }
 
   #open(): Pool {
-    const { url, timings, log, name: slot } = this.#target;
+    const { timings, log, name: slot } = this.#target;
     const pool = new Pool({
+      ...connectionTo(this.#target, APPLICATION_NAME),
       Client: endingWithLogIn(Client),
-      connectionString: url,
-      application_name: APPLICATION_NAME,
       max: 3,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
-      connectionTimeoutMillis: timings.connectMs,
       query_timeout: timings.statementMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       verify: (client, done) => void this.#greet(client).then(() => done(), done),
     });
     // An idle connection that breaks is replaced by the next use, which reports what is still wrong then.
@@ -158,13 +165,7 @@ export class OwnClient {
     { replication = false, identifies = false, applicationName = APPLICATION_NAME } = {},
   ): Promise<OwnClient> {
     if (signal.aborted) throw new ConnectorError('retry', 'stopped before the connection was made');
-    const config = {
-      connectionString: target.url,
-      application_name: applicationName,
-      connectionTimeoutMillis: target.timings.connectMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-    };
+    const config = connectionTo(target, applicationName);
     const own = new OwnClient(OwnClient.#client(config, replication), signal);
     // Whoever waits for a statement learns of it; without a listener it would end the process.
     own.client.on('error', () => own.destroy());

@@ -5,7 +5,7 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
 import { settleable } from '../../../src/core/waiting/settleable.ts';
 import { ConnectorError } from '../../connector.ts';
-import { KEEP_ALIVE_MS } from '../client.ts';
+import { connectionTo } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
 import { COPY_DATA, ERROR, FrameReader, type FrameSink, type LargeFrames } from '../frames.ts';
 import { readerApplication, sessionSettings, type Target } from '../settings.ts';
@@ -53,11 +53,7 @@ export class ReplicationSocket {
     });
     this.#service = new LogicalReplicationService(
       {
-        connectionString: target.url,
-        application_name: readerApplication(target),
-        connectionTimeoutMillis: target.timings.connectMs,
-        keepAlive: true,
-        keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+        ...connectionTo(target, readerApplication(target)),
         // Ours, so that it can be cut while the library still connects.
         stream: () => this.#tcp,
       },
