@@ -1,3 +1,4 @@
+import { keptIn } from '../../src/core/kept-in.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import type { StreamItem } from '../../src/core/rows/change.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
@@ -174,8 +175,7 @@ export class KafkaStream implements ChangeStream {
   }
 
   #readEvents({ collection, topic }: TableTopic, at: TopicPartition, records: readonly KafkaRecord[]): void {
-    const messages = this.#messages.get(topic) ?? new MessageReader();
-    this.#messages.set(topic, messages);
+    const messages = keptIn(this.#messages, topic, () => new MessageReader());
     for (const { value, headers } of records) {
       if (value === null) continue;
       const event = tableEvent(messages.read(value), headers);

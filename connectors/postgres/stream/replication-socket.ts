@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { Client, DatabaseError } from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import { formatLsn, type Lsn } from '../../../src/core/position/lsn.ts';
+import { errorFields } from '../../../src/core/postgres/error-fields.ts';
 import { settleable } from '../../../src/core/waiting/settleable.ts';
 import { ConnectorError } from '../../connector.ts';
 import { connectionTo } from '../client.ts';
@@ -195,13 +196,7 @@ export class ReplicationSocket {
 
 /** The fields of an ErrorResponse as the error pg itself would have made of it. */
 function serverError(buffer: Buffer, start: number, end: number): DatabaseError {
-  const fields = new Map<string, string>();
-  let at = start;
-  while (at < end && buffer[at] !== 0) {
-    const stop = buffer.indexOf(0, at + 1);
-    fields.set(String.fromCharCode(buffer[at] ?? 0), buffer.toString('utf8', at + 1, stop));
-    at = stop + 1;
-  }
+  const fields = errorFields(buffer.subarray(start, end));
   const error = new DatabaseError(fields.get('M') ?? 'unknown error', end - start, 'error');
   error.severity = fields.get('S');
   error.code = fields.get('C');

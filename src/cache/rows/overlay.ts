@@ -28,9 +28,7 @@ export interface Overlay {
 /** Writes to the overlay of a table that is being copied: the net change of each key. */
 export function overlayWriter(overlay: Overlay): RowWriter {
   const { shape } = overlay;
-  const table = inCache(overlay.relation);
-  const all = shape.columns.map((_, index) => index);
-  const keys = keyPositions(shape);
+  const { table, all, keys } = termsOf(overlay);
   const conflict = `on conflict (${columns(keys)}) do update set`;
   const carried = (positions: readonly number[], text: (source: RowSource) => string): CarriedWrite =>
     new CarriedWrite(overlay.relation, shape, positions, text);
@@ -79,10 +77,7 @@ export function overlayWriter(overlay: Overlay): RowWriter {
  */
 function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStatement[] {
   const { shape } = overlay;
-  const table = inCache(overlay.relation);
-  const all = shape.columns.map((_, index) => index);
-  const keys = keyPositions(shape);
-  const others = without(all, keys);
+  const { table, keys, others } = termsOf(overlay);
   const old = keys.map((at) => sent(before.cell(at)));
   const fresh = keys.map((at) => sent(after.cell(at)));
   const one = keys.map((at, index) => valueAs(shape, at, index + 1));
@@ -102,23 +97,15 @@ function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStateme
 }
 
 /** Copies into the overlay what the copy has of the row with a key. */
-function fromCopy({ shape, relation }: Overlay, key: readonly string[]): readonly string[] {
-  const main = inCache(shape.relation);
-  const keys = keyPositions(shape);
-  const all = shape.columns.map((_, index) => index);
-  const name = (at: number): string => `m.${quoteIdentifier(shape.columns[at]?.name ?? '')}`;
-  const isRow = equalities(keys.map(name), key);
-  const same = equalities(
-    keys.map(name),
-    keys.map((at) => `o.c${at + 1}`),
-  );
-  const fill = without(all, keys).map(
-    (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${name(at)} else o.c${at + 1} end`,
-  );
+function fromCopy(overlay: Overlay, key: readonly string[]): readonly string[] {
+  const { table, copy, all, keys, others, name, same } = termsOf(overlay);
+  const there = (at: number): string => `m.${name(at)}`;
+  const isRow = equalities(keys.map(there), key);
+  const fill = others.map((at) => `c${at + 1} = ${cellOr(at, there(at))}`);
   return [
-    `insert into ${inCache(relation)} (${columns(all)}) select ${all.map(name).join(', ')} from ${main} m where ${isRow}
+    `insert into ${table} (${columns(all)}) select ${all.map(there).join(', ')} from ${copy} m where ${isRow}
      on conflict (${columns(keys)}) do nothing`,
-    `update ${inCache(relation)} o set ${[...fill, `missing = '{}'`].join(', ')} from ${main} m
+    `update ${table} o set ${[...fill, `missing = '{}'`].join(', ')} from ${copy} m
      where ${isRow} and ${same} and not o.astray and o.missing <> '{}'`,
   ];
 }
@@ -133,29 +120,19 @@ export interface OverlayPages {
  * Moves what the overlay holds into the copy, in one statement: the rows of the given pages, or all. Rows whose values
  * neither the stream nor the copy has stay behind. Afterwards copy and overlay together say what they said before.
  */
-export function mergeSql({ shape, relation }: Overlay, pages: OverlayPages | null): string {
-  const main = inCache(shape.relation);
-  const keys = keyPositions(shape);
-  const all = shape.columns.map((_, index) => index);
-  const others = without(all, keys);
-  const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
-  const same = equalities(
-    keys.map((at) => `m.${name(at)}`),
-    keys.map((at) => `o.c${at + 1}`),
-  );
+export function mergeSql(overlay: Overlay, pages: OverlayPages | null): string {
+  const { table, copy, all, keys, others, name, same } = termsOf(overlay);
   const within =
     pages === null ? '' : `o.ctid >= '(${pages.from},0)'::tid and o.ctid < '(${pages.to},0)'::tid and`;
-  const kept = others.map(
-    (at) => `${name(at)} = case when ${at + 1} = any (o.missing) then m.${name(at)} else o.c${at + 1} end`,
-  );
+  const kept = others.map((at) => `${name(at)} = ${cellOr(at, `m.${name(at)}`)}`);
   const filled = `, filled as (
-      update ${main} m set ${kept.join(', ')} from taken o where o.missing <> '{}' and ${same})`;
+      update ${copy} m set ${kept.join(', ')} from taken o where o.missing <> '{}' and ${same})`;
   return `with taken as (
-      delete from ${inCache(relation)} o where ${within} (o.missing = '{}'
-        or (not o.astray and exists (select from ${main} m where ${same})))
+      delete from ${table} o where ${within} (o.missing = '{}'
+        or (not o.astray and exists (select from ${copy} m where ${same})))
       returning *),
-    gone as (delete from ${main} m using taken o where o.deleted and ${same})${kept.length === 0 ? '' : filled}
-    insert into ${main} (${all.map(name).join(', ')}) select ${columns(all)} from taken o
+    gone as (delete from ${copy} m using taken o where o.deleted and ${same})${kept.length === 0 ? '' : filled}
+    insert into ${copy} (${all.map(name).join(', ')}) select ${columns(all)} from taken o
     where not o.deleted and o.missing = '{}'
     on conflict (${keys.map(name).join(', ')}) do update set ${all.map((at) => `${name(at)} = excluded.${name(at)}`).join(', ')}`;
 }
@@ -174,22 +151,16 @@ export function askSql({ shape, relation }: Overlay): string {
  * Gives rows that were asked for the values they lack. One that got its key from another since the question is left
  * alone: the answer may be about the row that had the key before.
  */
-export function answer(
-  { shape, relation }: Overlay,
-  rows: readonly (readonly Cell[])[],
-): readonly WriteStatement[] {
-  const all = shape.columns.map((_, index) => index);
-  const keys = keyPositions(shape);
+export function answer(overlay: Overlay, rows: readonly (readonly Cell[])[]): readonly WriteStatement[] {
+  const { table, all, keys, others } = termsOf(overlay);
   const here = keys.map((at) => `o.c${at + 1}`);
-  const answers = new CarriedWrite(relation, shape, all, ({ from, columns: values }) => {
+  const answers = new CarriedWrite(overlay.relation, overlay.shape, all, ({ from, columns: values }) => {
     const same = equalities(
       here,
       keys.map((at) => values[at]),
     );
-    const sets = without(all, keys).map(
-      (at) => `c${at + 1} = case when ${at + 1} = any (o.missing) then ${values[at]} else o.c${at + 1} end`,
-    );
-    return `update ${inCache(relation)} o set ${[...sets, `missing = '{}'`].join(', ')}
+    const sets = others.map((at) => `c${at + 1} = ${cellOr(at, values[at] ?? 'null')}`);
+    return `update ${table} o set ${[...sets, `missing = '{}'`].join(', ')}
       from ${from} where o.asked and o.missing <> '{}' and ${same}`;
   });
   return answers.statements(rows.map(rowOf), 'arrays');
@@ -199,20 +170,47 @@ export function answer(
  * Takes out of a copy, made piece by piece, all but one of the rows that have the same key: versions of one row that
  * moved while the pieces were read. Each of them changed meanwhile, so the overlay has its key.
  */
-export function dedupeSql({ shape, relation }: Overlay): string {
-  const main = inCache(shape.relation);
-  const keys = keyPositions(shape).map((at) => `m.${quoteIdentifier(shape.columns[at]?.name ?? '')}`);
-  const same = equalities(
-    keys,
-    keyPositions(shape).map((at) => `o.c${at + 1}`),
-  );
-  const dedupe = `delete from ${main} m using (
-      select m.ctid as at, row_number() over (partition by ${keys.join(', ')}) as version
-      from ${main} m join ${inCache(relation)} o on ${same}
+export function dedupeSql(overlay: Overlay): string {
+  const { table, copy, keys, name, same } = termsOf(overlay);
+  const key = keys.map((at) => `m.${name(at)}`).join(', ');
+  const dedupe = `delete from ${copy} m using (
+      select m.ctid as at, row_number() over (partition by ${key}) as version
+      from ${copy} m join ${table} o on ${same}
     ) each where each.version > 1 and m.ctid = each.at`;
   // Where a database publishes all its tables, rows of one without a key cannot be deleted otherwise.
-  const identity = (by: string): string => `alter table ${main} replica identity ${by}`;
+  const identity = (by: string): string => `alter table ${copy} replica identity ${by}`;
   return [identity('full'), dedupe, identity('default')].join('; ');
+}
+
+/** How statements speak of an overlay, as `o`, and of the copy that it stands in for, as `m`. */
+interface Terms {
+  readonly table: string;
+  readonly copy: string;
+  /** Positions of columns. */
+  readonly all: readonly number[];
+  readonly keys: readonly number[];
+  readonly others: readonly number[];
+  /** What the copy calls a column; the overlay numbers them. */
+  readonly name: (at: number) => string;
+  /** Both rows have one key. */
+  readonly same: string;
+}
+
+function termsOf({ shape, relation }: Overlay): Terms {
+  const all = shape.columns.map((_, index) => index);
+  const keys = keyPositions(shape);
+  const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
+  const same = equalities(
+    keys.map((at) => `m.${name(at)}`),
+    keys.map((at) => `o.c${at + 1}`),
+  );
+  const others = without(all, keys);
+  return { table: inCache(relation), copy: inCache(shape.relation), all, keys, others, name, same };
+}
+
+/** A cell of the overlay, or what stands for one that was not sent. */
+function cellOr(at: number, instead: string): string {
+  return `case when ${at + 1} = any (o.missing) then ${instead} else o.c${at + 1} end`;
 }
 
 function columns(positions: readonly number[]): string {

@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
+import { errorFields } from '../../core/postgres/error-fields.ts';
 import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
 import { receive } from './frugal-socket.ts';
-import { errorFields, Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
+import { Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import type { SessionFacts, WireOptions } from './wire-options.ts';

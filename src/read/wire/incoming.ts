@@ -120,19 +120,6 @@ export function rowCells(body: Buffer): (Buffer | null)[] {
   return cells;
 }
 
-/** The fields of an error message, by Postgres' one-letter names. */
-export function errorFields(body: Buffer): ReadonlyMap<string, string> {
-  const fields = new Map<string, string>();
-  let at = 0;
-  while (at < body.length && body[at] !== 0) {
-    const end = body.indexOf(0, at + 1);
-    if (end < 0) break;
-    fields.set(String.fromCharCode(body[at] ?? 0), body.toString('utf8', at + 1, end));
-    at = end + 1;
-  }
-  return fields;
-}
-
 /** Whether a change of a parameter says that the server is no standby any more: what was learnt of it holds no longer. */
 export function tellsOfPromotion(body: Buffer): boolean {
   return body.toString('latin1') === 'in_hot_standby\0off\0';

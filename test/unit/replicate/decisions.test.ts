@@ -10,7 +10,7 @@ import {
   type StartDecision,
   type StartFacts,
 } from '../../../src/replicate/lead/start-decision.ts';
-import { slotName } from '../../../src/replicate/slot/slot-name.ts';
+import { slotName } from '../../../src/replicate/slot/names.ts';
 import { type FeedAction, reconcile } from '../../../src/replicate/table/reconcile.ts';
 import type { CheckedTable } from '../../../src/replicate/table/wanted.ts';
 

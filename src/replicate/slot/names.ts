@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import type { SourceName } from '../../core/names.ts';
 
 const MAX_BYTES = 63;
@@ -12,4 +13,17 @@ export function slotName(installation: string, target: SourceName): string {
   // What was changed or cut off could make two targets' names equal.
   const hash = createHash('sha256').update(target).digest('hex').slice(0, 8);
   return `${name.slice(0, MAX_BYTES - hash.length - 1)}_${hash}`;
+}
+
+/**
+ * A short name of a source database as it runs now: the same for all who lead its feeds, another for a clone of it, for
+ * the primary that it was promoted from, and after a restart.
+ */
+export async function readerName(client: Queryable): Promise<string> {
+  const { name } = await rowOf<{ name: string }>(
+    client,
+    `select left(md5(concat_ws(' ', d.oid, d.datname, extract(epoch from pg_postmaster_start_time()))), 12) as name
+     from pg_database d where d.datname = current_database()`,
+  );
+  return name;
 }
