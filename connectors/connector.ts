@@ -254,3 +254,8 @@ export class ConnectorError extends Error {
     this.failure = failure;
   }
 }
+
+/** Whether an error is a failure of the target, and of this kind. */
+export function hasFailed(error: unknown, failure: ConnectorFailure): error is ConnectorError {
+  return error instanceof ConnectorError && error.failure === failure;
+}

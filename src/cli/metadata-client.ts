@@ -1,6 +1,7 @@
 import { NearjoinError } from '../core/errors.ts';
 import { isRecord } from '../core/json/is-record.ts';
-import { jsonOf, type Server, sendTo } from './server.ts';
+import { jsonIn } from '../core/json/json-in.ts';
+import { type Server, sendTo } from './server.ts';
 
 /** As the stock command line does first: refuses a server that is not there or does not speak metadata of version 3. */
 export async function checkServer(server: Server): Promise<void> {
@@ -19,7 +20,7 @@ const TIMEOUT_MS = 120_000;
 
 async function ask(server: Server, path: string, body?: object): Promise<unknown> {
   const { status, text } = await sendTo(server, path, { body, timeoutMs: TIMEOUT_MS });
-  const answer = jsonOf(text);
+  const answer = jsonIn(text);
   if (status === 200) return answer;
   throw new NearjoinError('unexpected', refusalText(status, answer));
 }

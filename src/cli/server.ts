@@ -1,4 +1,5 @@
 import { messageOf, NearjoinError } from '../core/errors.ts';
+import { jsonIn } from '../core/json/json-in.ts';
 
 /** Where a running server is, and how to become its administrator. */
 export interface Server {
@@ -66,23 +67,14 @@ export async function sendTo(
   }
 }
 
-/** The JSON of a successful answer, null if it is none; any other answer is thrown with its text. */
+/** The JSON of a successful answer, undefined if it is none; any other answer is thrown with its text. */
 export async function askServer(server: Server, path: string, body?: object): Promise<unknown> {
   const { status, text } = await sendTo(server, path, { body });
-  if (status >= 200 && status < 300) return jsonOf(text);
+  if (status >= 200 && status < 300) return jsonIn(text);
   throw new NearjoinError('unexpected', `${server.endpoint} answered ${status}: ${text.slice(0, 500)}`);
 }
 
 /** The error for an answer that is not in our form. */
 export function notNearjoin({ endpoint }: Server): NearjoinError {
   return new NearjoinError('unexpected', `${endpoint} does not answer as nearjoin does`);
-}
-
-/** Parses JSON; null when the text is none. */
-export function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

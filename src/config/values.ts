@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonIn } from '../core/json/json-in.ts';
 
 /** Parts of the HTTP API, as Hasura names them. Only `graphql`, `metadata` and `config` can be switched off; naming another changes nothing. */
 export type ApiPart = 'graphql' | 'metadata' | 'config' | 'pgdump' | 'developer' | 'metrics';
@@ -64,7 +65,7 @@ export function list<T>(item: z.ZodType<T, string>): z.ZodType<readonly T[], str
 
 /** A JSON list of texts: `["secret one", "secret two"]`. */
 export const secretList: z.ZodType<readonly string[], string> = z.string().transform((value, context) => {
-  const parsed = z.array(secret).min(1).safeParse(parseJson(value));
+  const parsed = z.array(secret).min(1).safeParse(jsonIn(value));
   if (parsed.success) return parsed.data;
   context.addIssue({ code: 'custom', message: 'expected a JSON list of texts without spaces around them' });
   return z.NEVER;
@@ -106,15 +107,6 @@ export const corsDomains: z.ZodType<CorsPolicy, string> = z
     });
     return z.NEVER;
   });
-
-/** Parses JSON; undefined when the text is none. */
-function parseJson(value: string): unknown {
-  try {
-    return JSON.parse(value);
-  } catch {
-    return undefined;
-  }
-}
 
 function isPort(digits: string): boolean {
   return Number(digits) >= 1 && Number(digits) <= 65_535;

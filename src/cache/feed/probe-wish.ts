@@ -1,3 +1,5 @@
+import { isRecord } from '../../core/json/is-record.ts';
+import { jsonIn } from '../../core/json/json-in.ts';
 import type { SourceName } from '../../core/names.ts';
 
 /** A reader's wish for probes at short intervals, for a while. It travels as a notification in the source database. */
@@ -27,12 +29,7 @@ export function readWish(message: {
   readonly payload?: string | undefined;
 }): ProbeWish | null {
   if (message.channel !== CHANNEL || message.payload === undefined) return null;
-  try {
-    const said: unknown = JSON.parse(message.payload);
-    if (typeof said !== 'object' || said === null || !('target' in said) || !('stored' in said)) return null;
-    const { target, stored } = said;
-    return typeof target === 'string' && typeof stored === 'boolean' ? { target, stored } : null;
-  } catch {
-    return null; // no JSON, so nothing that a reader of ours has sent
-  }
+  const said = jsonIn(message.payload);
+  const { target, stored } = isRecord(said) ? said : {};
+  return typeof target === 'string' && typeof stored === 'boolean' ? { target, stored } : null;
 }

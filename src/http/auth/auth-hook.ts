@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { isRecord } from '../../core/json/is-record.ts';
+import { jsonIn } from '../../core/json/json-in.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerBytesOf, headerOf } from '../headers.ts';
 import { hasEnded, type Session, sessionOf } from './session.ts';
@@ -145,12 +146,8 @@ function readAnswer(text: string): { variables: Map<string, string>; caching: Re
 }
 
 function entriesOf(text: string): [string, unknown][] {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isRecord(value)) return Object.entries(value);
-  } catch {
-    // Falls through: text that is no JSON is as bad as JSON that is no object.
-  }
+  const value = jsonIn(text);
+  if (isRecord(value)) return Object.entries(value);
   throw badAnswer();
 }
 

@@ -1,5 +1,6 @@
 import type { JWTPayload } from 'jose';
 import { isRecord } from '../../core/json/is-record.ts';
+import { jsonIn } from '../../core/json/json-in.ts';
 import { jsonKind } from '../../core/json/json-kind.ts';
 import type { RoleName } from '../../core/names.ts';
 import { RefusedError } from '../error-reply.ts';
@@ -46,10 +47,9 @@ function rawClaims(payload: JWTPayload, config: JwtConfig): Record<string, unkno
     throw invalid('expecting a json object when claims_format is json');
   }
   if (typeof found !== 'string') throw invalid('expecting a string when claims_format is stringified_json');
-  const parsed = parsedObject(found);
-  if (parsed === null)
-    throw invalid('expecting stringified json in the claims when claims_format is stringified_json');
-  return parsed;
+  const parsed = jsonIn(found);
+  if (isRecord(parsed)) return parsed;
+  throw invalid('expecting stringified json in the claims when claims_format is stringified_json');
 }
 
 function mappedClaims(
@@ -105,13 +105,4 @@ function invalid(message: string): RefusedError {
 
 function isTextList(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
-}
-
-function parsedObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isRecord(value) ? value : null;
-  } catch {
-    return null;
-  }
 }

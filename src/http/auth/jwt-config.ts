@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { jsonIn } from '../../core/json/json-in.ts';
 import { type JsonPath, parseJsonPath } from './json-path.ts';
 
 /** What verifies a signature: a key of ours, or whatever an identity provider publishes. */
@@ -133,12 +134,9 @@ function reading<T>(context: z.RefinementCtx, read: () => T): T {
 }
 
 function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The parser's message quotes the text, which is the secret.
-    throw new TypeError('expected JSON');
-  }
+  const value = jsonIn(text);
+  if (value === undefined) throw new TypeError('expected JSON');
+  return value;
 }
 
 function configOf(value: unknown): JwtConfig {

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { type Connector, ConnectorError, type Snapshot } from '../../../connectors/connector.ts';
+import { type Connector, hasFailed, type Snapshot } from '../../../connectors/connector.ts';
 import type { FeedLease } from '../../cache/feed/row.ts';
 import { inCache } from '../../cache/names.ts';
 import { type Queryable, rowOf, rowsOf } from '../../cache/queryable.ts';
@@ -80,7 +80,7 @@ export class CopySpoilt extends Error {
  * written, or has no room for it, or the target cannot send it: then what there is must go.
  */
 export function isResumable(error: unknown): boolean {
-  if (error instanceof ConnectorError && error.failure === 'unsendable') return false;
+  if (hasFailed(error, 'unsendable')) return false;
   return !(error instanceof CopySpoilt) && !/^(22|23|42|53|54)/.test(sqlStateOf(error) ?? '');
 }
 

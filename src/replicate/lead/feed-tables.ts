@@ -1,4 +1,4 @@
-import { type ChangeStream, ConnectorError } from '../../../connectors/connector.ts';
+import { type ChangeStream, hasFailed } from '../../../connectors/connector.ts';
 import { saveLastError } from '../../cache/feed/row.ts';
 import { saveRowsCopied } from '../../cache/table/rows-copied.ts';
 import { type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
@@ -202,7 +202,7 @@ export class FeedTables {
       if (resumable) failures.copyInterrupted(table, say(error));
       else failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
     }
-    if (failed.some(({ error }) => isUnfit(error))) void this.#awaitCure(stop);
+    if (failed.some(({ error }) => hasFailed(error, 'unfit'))) void this.#awaitCure(stop);
     // The stream will not tell: the slot was made after the table had changed.
     if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
@@ -216,8 +216,8 @@ export class FeedTables {
 
   #restAfter(error: unknown): number {
     const { unfitRetryMs } = this.#scene.options.limits;
-    if (isUnsendable(error)) return UNSENDABLE_MS;
-    return isDiskFull(error) || isUnfit(error) ? unfitRetryMs : 0;
+    if (hasFailed(error, 'unsendable')) return UNSENDABLE_MS;
+    return isDiskFull(error) || hasFailed(error, 'unfit') ? unfitRetryMs : 0;
   }
 
   /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
@@ -241,14 +241,5 @@ export class FeedTables {
 
 /** Whether a table is, or by what the source refuses may be, another than the catalog says. */
 function isOutdated(error: unknown): boolean {
-  const isOther = error instanceof ConnectorError && error.failure === 'outdated';
-  return isOther || sqlStateOf(error)?.startsWith('22') === true;
-}
-
-function isUnfit(error: unknown): boolean {
-  return error instanceof ConnectorError && error.failure === 'unfit';
-}
-
-function isUnsendable(error: unknown): boolean {
-  return error instanceof ConnectorError && error.failure === 'unsendable';
+  return hasFailed(error, 'outdated') || sqlStateOf(error)?.startsWith('22') === true;
 }

@@ -1,4 +1,4 @@
-import { ConnectorError } from '../../../connectors/connector.ts';
+import { hasFailed } from '../../../connectors/connector.ts';
 import type { Difference } from '../../cache/feed/verification.ts';
 import { type ComparedRows, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
 import { type Sides, untilCaughtUp, type VerifyScene, wantedRows } from './sides.ts';
@@ -75,8 +75,7 @@ export async function prove(
     }
   } catch (error) {
     // Truncated or rewritten meanwhile, or cut off: nothing was shown.
-    if (error instanceof ConnectorError && error.failure === 'retry' && !signal.aborted)
-      return { proven: [], undecided: keys };
+    if (hasFailed(error, 'retry') && !signal.aborted) return { proven: [], undecided: keys };
     throw error;
   } finally {
     await snapshot.close();
