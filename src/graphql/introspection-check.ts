@@ -11,8 +11,8 @@ import {
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from 'graphql';
-import { NearjoinError } from '../core/errors.ts';
 import type { Fragments } from '../plan/operation/fragments.ts';
+import { invalid, missingField } from '../plan/problem.ts';
 import { mismatch } from '../plan/value/encode.ts';
 import { literal, valueOf } from '../plan/value/input.ts';
 import type { IntrospectionBudget } from './introspection-budget.ts';
@@ -92,8 +92,7 @@ function checkArguments(field: FieldNode, { args }: GraphQLField<unknown, unknow
   const missing = args.find(
     (arg) => isRequiredArgument(arg) && !field.arguments?.some((given) => given.name.value === arg.name),
   );
-  if (missing !== undefined)
-    throw invalid(`${path}.args.${missing.name}`, `missing required field '${missing.name}'`);
+  if (missing !== undefined) throw missingField(`${path}.args.${missing.name}`, missing.name);
   for (const argument of field.arguments ?? []) checkLiteral(argument, args, path);
 }
 
@@ -109,8 +108,4 @@ function checkLiteral(
   if (isText && value.kind !== Kind.STRING) throw mismatch(at, 'a string', 'String', valueOf(literal(value)));
   if (!isText && value.kind !== Kind.BOOLEAN && value.kind !== Kind.NULL)
     throw mismatch(at, 'a boolean', 'Boolean', valueOf(literal(value)));
-}
-
-function invalid(path: string, message: string): NearjoinError {
-  return new NearjoinError('validation-failed', message, { path });
 }

@@ -19,3 +19,13 @@ export function quotedList(names: Iterable<string>): string {
 export function notFound(path: string, name: string, type: string): NearjoinError {
   return invalid(`${path}.${name}`, `field '${name}' not found in type: '${type}'`);
 }
+
+/** A member or an argument that has to be given. */
+export function missingField(path: string, name: string): NearjoinError {
+  return invalid(path, `missing required field '${name}'`);
+}
+
+/** A null where the type allows none. */
+export function unexpectedNull(path: string, type: string): NearjoinError {
+  return invalid(path, `unexpected null value for type '${type}'`);
+}

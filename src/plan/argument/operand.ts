@@ -3,7 +3,7 @@ import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.t
 import type { LocationType } from '../operation/location.ts';
 import type { Operand } from '../plan.ts';
 import { inside, type Planning, type Position } from '../planning.ts';
-import { invalid } from '../problem.ts';
+import { missingField } from '../problem.ts';
 import type { ValueType } from '../value/encode.ts';
 import type { Input } from '../value/input.ts';
 import { knownMembers, openMembers } from './members.ts';
@@ -32,7 +32,7 @@ export function planObjectOperand(
   const values = knownMembers(openMembers(planning, given, typeName, at), typeName, names, at);
   return members.flatMap(({ name, type, required }) => {
     const value = values.get(name);
-    if (value === undefined && required) throw invalid(at.path, `missing required field '${name}'`);
+    if (value === undefined && required) throw missingField(at.path, name);
     if (value === undefined) return [];
     const here = { ...inside(planning, at, name), required };
     return [planOperand(planning, value, { ...plainOperand(type), enumeration: null }, here)];

@@ -1,5 +1,5 @@
 import { inside, type Planning, type Position } from '../planning.ts';
-import { invalid } from '../problem.ts';
+import { invalid, unexpectedNull } from '../problem.ts';
 import { asEnums, type Enumeration, mismatch, unknownEnumValue } from '../value/encode.ts';
 import { EnumText, elementsOf, type Input, isNull, valueOf } from '../value/input.ts';
 import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from '../value/scalar-text.ts';
@@ -41,7 +41,7 @@ export function planEnums(
   return (elementsOf(input) ?? [input]).map((element, index) => {
     const here = inside(planning, at, index);
     const opened = planning.variables.open(element, `${type.name}!`, here.path);
-    if (isNull(opened)) throw invalid(here.path, `unexpected null value for type '${type.name}'`);
+    if (isNull(opened)) throw unexpectedNull(here.path, type.name);
     return nameOf(opened, type, here.path);
   });
 }

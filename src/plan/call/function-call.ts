@@ -6,7 +6,7 @@ import { objectMembers } from '../argument/members.ts';
 import { planOperand } from '../argument/operand.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import { inside, type Planning, type Position } from '../planning.ts';
-import { invalid, notFound } from '../problem.ts';
+import { missingField, notFound } from '../problem.ts';
 import { type Input, isNull, literal } from '../value/input.ts';
 
 /** The field argument that holds the function's arguments. */
@@ -41,7 +41,7 @@ function planCall(
   const slots = givenSlots(signature);
   const isRequired = slots.some(({ hasDefault }) => !hasDefault);
   if (node === null) {
-    if (isRequired) throw invalid(at.path, `missing required field '${ARGS}'`);
+    if (isRequired) throw missingField(at.path, ARGS);
     return bareArguments(planning, signature);
   }
   const input = planning.variables.open(node, isRequired ? `${argsType}!` : argsType, at.path);
@@ -98,7 +98,7 @@ function filledIn(
   return givenSlots(signature).map(({ field, type, notNull }) => {
     const argument = given.get(field);
     if (argument !== undefined) return argument;
-    if (notNull === true) throw invalid(path, `missing required field '${field}'`);
+    if (notNull === true) throw missingField(path, field);
     return { kind: 'null', name: null, type };
   });
 }

@@ -1,6 +1,6 @@
 import type { DirectiveNode } from 'graphql';
 import type { Planning } from '../planning.ts';
-import { invalid } from '../problem.ts';
+import { missingField } from '../problem.ts';
 import { mismatch } from '../value/encode.ts';
 import { isNull, literal, valueOf } from '../value/input.ts';
 import { checkDirectives, type DirectivePlace } from './known-directives.ts';
@@ -24,7 +24,7 @@ export function isIncluded(
 function condition(planning: Planning, node: DirectiveNode, path: string): boolean {
   const at = `${path}.args.if`;
   const given = node.arguments?.find(({ name }) => name.value === 'if');
-  if (given === undefined) throw invalid(at, "missing required field 'if'");
+  if (given === undefined) throw missingField(at, 'if');
   const input = planning.variables.open(literal(given.value), 'Boolean!', at);
   const value = valueOf(input);
   if (isNull(input) || typeof value !== 'boolean') throw mismatch(at, 'a boolean', 'Boolean', value);

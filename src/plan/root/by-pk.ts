@@ -5,7 +5,7 @@ import { type CollectedField, checkArguments } from '../operation/collect.ts';
 import type { Predicate, Select } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and, compare } from '../predicates.ts';
-import { invalid } from '../problem.ts';
+import { missingField } from '../problem.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
@@ -27,7 +27,7 @@ export function planByPk(planning: Planning, rows: Rows, field: CollectedField):
 function equals(planning: Planning, rows: Rows, field: CollectedField, column: Column): Predicate {
   const path = `${field.at.path}.args.${column.field}`;
   const node = field.arguments.get(column.field);
-  if (node === undefined) throw invalid(path, `missing required field '${column.field}'`);
+  if (node === undefined) throw missingField(path, column.field);
   const enumeration = enumerationOf(planning.catalog, rows.view.table, column);
   const type = { type: column.type, list: false, pattern: null, enumeration };
   const value = planOperand(planning, literal(node), type, {

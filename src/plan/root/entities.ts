@@ -12,7 +12,7 @@ import {
 import type { Operand, Predicate, RootField } from '../plan.ts';
 import type { Planning } from '../planning.ts';
 import { and, compare, TRUE } from '../predicates.ts';
-import { invalid, notFound } from '../problem.ts';
+import { invalid, missingField, notFound } from '../problem.ts';
 import { type VisibleTable, visibleTable } from '../role/visible.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect } from '../select/rows.ts';
@@ -56,7 +56,7 @@ export function planEntities(planning: Planning, field: CollectedField): readonl
   checkArguments(field, ['representations']);
   const path = `${field.at.path}.args.representations`;
   const node = field.arguments.get('representations');
-  if (node === undefined) throw invalid(path, "missing required field 'representations'");
+  if (node === undefined) throw missingField(path, 'representations');
   const given = literal(node);
   const input = planning.variables.open(given, '[_Any!]!', path);
   if (given === input && hasVariable(node))

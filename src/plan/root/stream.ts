@@ -9,7 +9,7 @@ import type { CollectedField } from '../operation/collect.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, compare } from '../predicates.ts';
-import { invalid } from '../problem.ts';
+import { invalid, missingField } from '../problem.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect, smallerLimit } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
@@ -51,7 +51,7 @@ export function planStream(
 }
 
 function required({ name, given, at }: Argument): Input {
-  if (given === null) throw invalid(at.path, `missing required field '${name}'`);
+  if (given === null) throw missingField(at.path, name);
   return given;
 }
 

@@ -4,7 +4,7 @@ import { baseType } from '../../catalog/conditions/operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { arrayElements, arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
-import { invalid, quotedList } from '../problem.ts';
+import { invalid, quotedList, unexpectedNull } from '../problem.ts';
 import { describe, EnumText } from './input.ts';
 import { scalarText, unreadable, withoutNul } from './scalar-text.ts';
 
@@ -37,7 +37,7 @@ export function encodeValue(
 export function encodeScalar(type: ColumnType, value: unknown, path: string): string {
   if (type.kind === 'array') return encodeArray(type, value, path);
   if (value === null || value === undefined) {
-    throw invalid(path, `unexpected null value for type '${type.scalar}'`);
+    throw unexpectedNull(path, type.scalar);
   }
   const base = baseType(type);
   const text = scalarText(base, value, path);
@@ -71,7 +71,7 @@ function encodeList(type: ColumnType, value: unknown, path: string): string {
 /** An enum value by name. */
 export function encodeEnum(enumeration: Enumeration, value: unknown, path: string): string {
   if (value === null || value === undefined) {
-    throw invalid(path, `unexpected null value for type '${enumeration.name}'`);
+    throw unexpectedNull(path, enumeration.name);
   }
   if (!(value instanceof EnumText)) throw mismatch(path, 'an enum value', enumeration.name, value);
   if (enumeration.values.includes(value.name)) return enumeration.stored?.get(value.name) ?? value.name;

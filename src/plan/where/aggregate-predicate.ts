@@ -12,7 +12,7 @@ import { planBoolean, planEnum, planEnums } from '../argument/planned-value.ts';
 import type { Predicate, Test } from '../plan.ts';
 import { type ConditionAt, inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, TRUE } from '../predicates.ts';
-import { invalid, notFound } from '../problem.ts';
+import { invalid, missingField, notFound, unexpectedNull } from '../problem.ts';
 import { isCompared, type VisibleRelationship, visibleAggregate } from '../role/visible.ts';
 import { guarded, permittedRows } from '../rule/permit.ts';
 import type { Enumeration } from '../value/encode.ts';
@@ -75,7 +75,7 @@ function planFunction(context: Context, input: Input, at: Position): Predicate {
   const { planning, called, type } = context;
   const given = knownMembers(openMembers(planning, input, type, at), type, MEMBERS, at);
   const predicate = given.get('predicate');
-  if (predicate === undefined) throw invalid(`${at.path}.predicate`, "missing required field 'predicate'");
+  if (predicate === undefined) throw missingField(`${at.path}.predicate`, 'predicate');
   const columns = planArguments(context, given.get('arguments'), inside(planning, at, 'arguments'));
   const unique = given.get('distinct');
   const distinct = unique !== undefined && planBoolean(planning, unique, inside(planning, at, 'distinct'));
@@ -141,7 +141,7 @@ function planArguments(context: Context, given: Input | undefined, at: Position)
     if (given === undefined) return [];
     return planEnums(planning, given, selectColumns(related.target), at).map(named);
   }
-  if (given === undefined) throw invalid(at.path, "missing required field 'arguments'");
+  if (given === undefined) throw missingField(at.path, 'arguments');
   if (called.takes === 'pair') return planPair(context, given, at).map(named);
   return [named(planRequired(context, given, at))];
 }
@@ -153,7 +153,7 @@ function planPair(context: Context, given: Input, at: Position): readonly string
   return PAIR.map((name) => {
     const member = found.get(name);
     const here = inside(planning, at, name);
-    if (member === undefined) throw invalid(here.path, `missing required field '${name}'`);
+    if (member === undefined) throw missingField(here.path, name);
     return planRequired(context, member, here);
   });
 }
@@ -163,7 +163,7 @@ function planRequired(context: Context, given: Input, at: Position): string {
   const enumeration = argumentsEnum(context);
   const field = planEnum(context.planning, given, enumeration, at);
   if (field !== null) return field;
-  throw invalid(at.path, `unexpected null value for type '${enumeration.name}'`);
+  throw unexpectedNull(at.path, enumeration.name);
 }
 
 function argumentsEnum({ related, called }: Context): Enumeration {
