@@ -11,6 +11,7 @@ import {
   type SelectionSetNode,
   TypeNameMetaFieldDef,
 } from 'graphql';
+import { must } from '../core/assert.ts';
 import type { Fragments } from '../plan/operation/fragments.ts';
 import { invalid, missingField } from '../plan/problem.ts';
 import { mismatch } from '../plan/value/encode.ts';
@@ -30,8 +31,6 @@ interface Place {
   readonly type: GraphQLNamedType;
   readonly path: string;
   readonly times: number;
-  /** Fragments we are inside of. */
-  readonly open: readonly string[];
 }
 
 /**
@@ -41,7 +40,7 @@ interface Place {
 export function checkSelections(checking: Checking, root: SelectionSetNode): void {
   const query = checking.schema.getQueryType();
   if (query === null || query === undefined) return;
-  walk(checking, root, { type: query, path: '$', times: 1, open: [] });
+  walk(checking, root, { type: query, path: '$', times: 1 });
 }
 
 function walk(checking: Checking, node: SelectionSetNode, place: Place): void {
@@ -54,15 +53,10 @@ function walk(checking: Checking, node: SelectionSetNode, place: Place): void {
   }
 }
 
+/** It is there, and not within itself: the operation was planned before. */
 function checkSpread(checking: Checking, name: string, place: Place): void {
-  const { path, open } = place;
-  const fragment = checking.fragments.get(name);
-  if (fragment === undefined) throw invalid(path, `reference to undefined fragment '${name}'`);
-  if (open.includes(name)) {
-    const trail = [...open.slice(open.indexOf(name)).reverse(), name].map((step) => `'${step}'`).join(', ');
-    throw invalid(path, `cannot spread fragment '${name}' within itself via [${trail}]`);
-  }
-  walk(checking, fragment.selectionSet, { ...place, path: `${path}.${name}`, open: [...open, name] });
+  const fragment = must(checking.fragments.get(name), 'fragment');
+  walk(checking, fragment.selectionSet, { ...place, path: `${place.path}.${name}` });
 }
 
 function checkField(checking: Checking, field: FieldNode, place: Place): void {

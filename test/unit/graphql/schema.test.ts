@@ -458,15 +458,9 @@ describe('introspection', () => {
     ['{ __type(nom: "x") { name } }', '$.selectionSet.__type', "'__type' has no argument named 'nom'"],
     ['{ __type { name } }', '$.selectionSet.__type.args.name', "missing required field 'name'"],
     ['{ __schema }', '$.selectionSet.__schema', "missing selection set for '__Schema'"],
-    [
-      '{ __schema { ...a } } fragment a on __Schema { ...a }',
-      undefined,
-      "cannot spread fragment 'a' within itself via ['a', 'a']",
-    ],
-    ['{ __schema { ...b } }', undefined, "reference to undefined fragment 'b'"],
   ])('refuses %s', (query, path, message) => {
     expect(() => answer(query)).toThrow(
-      expect.objectContaining({ code: 'validation-failed', message, ...(path && { path }) }),
+      expect.objectContaining({ code: 'validation-failed', message, path }),
     );
   });
 
