@@ -11,7 +11,7 @@ RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY connectors ./connectors
-RUN npm run build && rm dist/.tsbuildinfo
+RUN npm run build && rm dist/.tsbuildinfo dist/.built
 COPY LICENSE ./
 # Readable by any user, whatever the umask of who checked this tree out.
 RUN chmod -R a+rX dist package.json LICENSE

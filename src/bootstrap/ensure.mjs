@@ -80,7 +80,8 @@ function newestIn(path) {
   return Math.max(found.mtimeMs, ...readdirSync(path).map((name) => newestIn(join(path, name))));
 }
 
-function build() {
+/** Builds, and notes when. */
+export function build() {
   say('building …');
   const startedAt = new Date();
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
