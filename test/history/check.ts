@@ -2,8 +2,8 @@ import type { Model } from './model.ts';
 import { type Answered, DEFAULT_BOUND_MS } from './readers.ts';
 import type { Target } from './target.ts';
 
-/** Times of this process and of the servers are read from one clock, in other ways. */
-const SLACK_MS = 3;
+/** Times of this process and of the servers are read from one clock, in other ways, and here in whole milliseconds. */
+const SLACK_MS = 4;
 /** Failures that a request may meet while things are broken on purpose. */
 const ALLOWED_ERRORS = new Set(['not-fresh', 'target-unavailable']);
 

@@ -94,7 +94,9 @@ export class TestLane {
   ): Promise<TestLane> {
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
     const look = (generation: number): Promise<Catalog> => readCatalog({ urls, tables, more, generation });
-    return new TestLane(databases, { look, catalog: await look(1), settings, urls });
+    // A busy machine may take longer than a user would wait.
+    const patient = { connectTimeoutMs: 60_000, ...settings };
+    return new TestLane(databases, { look, catalog: await look(1), settings: patient, urls });
   }
 
   /** Reads the databases' own catalogs again, as the watch does when they change. */

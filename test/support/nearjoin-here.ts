@@ -75,6 +75,11 @@ export class NearjoinHere {
 }
 
 function serve(meta: TestDatabase, env: Env): Promise<RunningServer> {
-  const own = { NEARJOIN_METADATA_DATABASE_URL: meta.url, NEARJOIN_PORT: '0' };
+  const own = {
+    NEARJOIN_METADATA_DATABASE_URL: meta.url,
+    NEARJOIN_PORT: '0',
+    // A test's process that stands still for a moment is no client that says nothing.
+    NEARJOIN_WEBSOCKET_CONNECTION_INIT_TIMEOUT: '60',
+  };
   return startServer(readConfig({ ...own, ...env }), createLog('silent'));
 }

@@ -5,6 +5,7 @@ import { Turns } from '../../../src/core/waiting/turns.ts';
 import { type RunOptions, WireConnection, type WireRow } from '../../../src/read/wire/connection.ts';
 import { ConnectionLost } from '../../../src/read/wire/failure.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
+import { poll } from '../../support/poll.ts';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -43,7 +44,7 @@ test('what is ended while a cancel request is on its way may be meant for anothe
   says(refusal(CANCELED), READY);
   await expect(meanwhile).rejects.toMatchObject({ state: CANCELED, bystander: true });
   cancels[0]?.();
-  await vi.waitFor(() => expect(session.isIdle).toBe(true));
+  await poll('the cancel request to be over', () => session.isIdle);
   const afterwards = session.run('select 1', [], PLAIN);
   says(refusal(CANCELED), READY);
   await expect(afterwards).rejects.toMatchObject({ state: CANCELED, bystander: false });

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import type { RunOptions, WireRow } from '../../../src/read/wire/connection.ts';
 import { SharedRuns } from '../../../src/read/wire/shared-runs.ts';
+import { poll } from '../../support/poll.ts';
 
 /** One execution: what it was asked with, and how it ends. */
 interface Execution {
@@ -69,7 +70,8 @@ test('who has no row when the execution ends is asked for alone', async () => {
   const { answers, executions } = await asked([new Stop(), new Stop()]);
   executions[0]?.options.onRow?.(rowOf(1));
   executions[0]?.end();
-  await expect.poll(() => executions.map(({ text }) => text)).toEqual(['together', 'alone']);
+  await poll('another execution', () => executions.length === 2);
+  expect(executions.map(({ text }) => text)).toEqual(['together', 'alone']);
   executions[1]?.end([rowOf(7)]);
   expect(await Promise.all(answers)).toEqual([rowOf(1), rowOf(7)]);
 });
