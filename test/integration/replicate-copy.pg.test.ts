@@ -48,25 +48,29 @@ function growth(round: number): readonly string[] {
 }
 
 test('many writers during the copy, again and again: the copy is the target', async () => {
-  rig = await FeedRig.open([BIG, EXTERNAL, FILL, 'create table other (id int primary key)'], { other: [] });
-  const { url } = rig.target;
-  rig.start({ limits: { batch: { rows: 200, bytes: 1 << 20 } } });
-  await rig.ready();
-  const writers = [new Writer(url, updates), new Writer(url, keyChanges), new Writer(url, growth)];
+  const made = await FeedRig.open([BIG, EXTERNAL, FILL, 'create table other (id int primary key)'], {
+    other: [],
+  });
+  rig = made;
+  made.start({ limits: { batch: { rows: 200, bytes: 1 << 20 } } });
+  await made.ready();
+  const followed = (): Promise<void> => made.caughtUp();
+  const writers = [updates, keyChanges, growth].map(
+    (statements) => new Writer(made.target.url, statements, followed),
+  );
   try {
     for (let round = 0; round < 4; round += 1) {
-      await rig.track({ other: [], doc: [['note']] });
-      // The writers wait for nobody: on a busy machine it takes long to come up with them.
-      await rig.ready();
+      await made.track({ other: [], doc: [['note']] });
+      await made.ready();
       if (round === 3) break;
-      await rig.track({ other: [] });
-      await rig.until('the copy to be gone', async () => (await rig?.tableStatus('doc')) === undefined);
+      await made.track({ other: [] });
+      await made.until('the copy to be gone', async () => (await made.tableStatus('doc')) === undefined);
     }
   } finally {
     await Promise.all(writers.map((writer) => writer.stop()));
   }
-  await rig.caughtUp();
-  const { target, cache } = await rig.contents('doc');
+  await made.caughtUp();
+  const { target, cache } = await made.contents('doc');
   expect(target.length).toBeGreaterThan(3000);
   expect(cache).toEqual(target);
 });

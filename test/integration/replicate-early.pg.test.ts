@@ -261,7 +261,7 @@ test.each([
 });
 
 test('a table that leaves does not wait for those that go on, nor does one that comes', async () => {
-  const feed = await early({ limits: { early: { ...EARLY.early, patienceMs: 200 } as FeedLimits['early'] } });
+  const feed = await early();
   const large = await begun(feed, 'update doc set n = 1 where id <= 2000; update pair set n = 4 where a = 1');
   await halfWritten(feed);
   await feed.track({ pair: [] });

@@ -451,7 +451,7 @@ test('a table that somebody has locked is looked at without waiting: freshness i
   await locking.query('begin');
   await locking.query('lock table item in access exclusive mode');
   const before = rig.probes.length;
-  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12), 60_000);
+  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12));
   await locking.query('rollback');
   await locking.end();
 });

@@ -60,8 +60,9 @@ test(`every kind of change during the copy of every kind of table (seed ${SEED})
   made.start({ limits: LIMITS, onStep: (step) => void reached.add(step) });
   await made.ready();
   const pick = random(SEED);
+  const followed = (): Promise<void> => made.caughtUp();
   const writers = CHANGING_TABLES.map((name) => {
-    return new Writer(made.target.url, (round) => changeTable(name, round, { pick }));
+    return new Writer(made.target.url, (round) => changeTable(name, round, { pick }), followed);
   });
   const all = Object.fromEntries(['journal', ...CHANGING_TABLES].map((name) => [name, []]));
   const began = performance.now();

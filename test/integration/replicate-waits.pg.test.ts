@@ -375,7 +375,7 @@ test('tables that somebody has locked before they are published hold up no proof
     return rows.length > 0;
   });
   const before = rig.probes.length;
-  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12), 60_000);
+  await rig.until('proofs', () => Promise.resolve(rig.probes.length >= before + 12));
   await locking.query('rollback');
   await locking.end();
   await rig.ready();

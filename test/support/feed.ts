@@ -190,23 +190,23 @@ export class FeedRig {
   }
 
   /** Waits until every wanted table is ready. */
-  async ready(withinMs?: number): Promise<void> {
+  async ready(): Promise<void> {
     const names = this.#wanted.map(({ table }) => table.ref.name);
     const areReady = async (): Promise<boolean> => {
       const tables = (await this.status())?.tables ?? [];
       const ready = tables.filter(({ state }) => state.kind === 'ready').map(({ table }) => table.name);
       return names.every((name) => ready.includes(name));
     };
-    await this.until(`${names.join()} to be ready`, areReady, withinMs);
+    await this.until(`${names.join()} to be ready`, areReady);
   }
 
   /** Waits until another copy of a table than the one that was is ready. */
-  async copiedAgain(name: string, before: string | undefined, withinMs?: number): Promise<void> {
+  async copiedAgain(name: string, before: string | undefined): Promise<void> {
     const isReady = async (): Promise<boolean> => {
       const now = await this.tableStatus(name);
       return now?.relation !== before && now?.state.kind === 'ready';
     };
-    await this.until('another copy', isReady, withinMs);
+    await this.until('another copy', isReady);
   }
 
   /** Waits until everything committed on the target before is in the cache. */
@@ -224,9 +224,9 @@ export class FeedRig {
   }
 
   /** Fails with what was logged when it takes too long. */
-  async until(what: string, isSo: () => Promise<boolean>, withinMs?: number): Promise<void> {
+  async until(what: string, isSo: () => Promise<boolean>): Promise<void> {
     try {
-      await poll(what, isSo, withinMs);
+      await poll(what, isSo);
     } catch (error) {
       const status = JSON.stringify(await this.status(), (_, value: unknown) =>
         typeof value === 'bigint' ? String(value) : value,
