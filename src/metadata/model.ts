@@ -192,7 +192,7 @@ export type Metadata = z.infer<typeof metadata>;
 
 /** Hasura's metadata, version 3: what we use is typed, everything else is kept as it came. */
 export const metadataSchema = z
-  .looseObject({ ...sections, sources: z.array(z.union([sourceMetadata, otherSource])).default([]) })
+  .looseObject({ ...sections, sources: z.array(z.union([sourceMetadata, otherSource])) })
   .transform(({ sources: all, other_sources: apart = [], ...rest }): Metadata => {
     const sources = all.filter((source): source is SourceMetadata => KINDS.has(source.kind));
     const others = [...all.filter((source) => !KINDS.has(source.kind)), ...apart];

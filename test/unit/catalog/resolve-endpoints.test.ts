@@ -137,6 +137,6 @@ test('endpoints are created and dropped by their names, and follow a collection 
     error: 'empty string not allowed',
     code: 'parse-failed',
   });
-  const twice = { version: 3, rest_endpoints: [endpoint('a'), endpoint('a')] };
+  const twice = { version: 3, sources: [], rest_endpoints: [endpoint('a'), endpoint('a')] };
   expect(refused(() => parseMetadata(twice)).error).toContain('the following rest endpoints: a');
 });

@@ -143,7 +143,11 @@ test.each<[body: Body, code: string, error: string, path?: string]>([
 });
 
 test('a document that lists a collection twice is refused', () => {
-  const twice = { version: 3, allowlist: [{ collection: 'c' }, { collection: 'c', scope: roles }] };
+  const twice = {
+    version: 3,
+    sources: [],
+    allowlist: [{ collection: 'c' }, { collection: 'c', scope: roles }],
+  };
   expect(refused(() => parseMetadata(twice))).toEqual({
     path: '$.args',
     error: 'multiple declarations exist for the following allowlist entries: c',

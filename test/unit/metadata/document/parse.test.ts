@@ -79,7 +79,8 @@ test('what says nothing and is written out by Hasura all the same stays as it ca
 });
 
 test.each([
-  ['an older version', { version: 2, tables: [] }, '$.args.version'],
+  ['an older version', { version: 2, tables: [], sources: [] }, '$.args.version'],
+  ['a document without sources, which would take all away,', { version: 3 }, '$.args'],
   [
     'a table without name',
     { version: 3, sources: [{ name: 'a', configuration, tables: [{ table: { schema: 's' } }] }] },
