@@ -39,7 +39,8 @@ function start(command: string, args: readonly string[]): Demo {
   const { NODE_ENV: _, VITEST: __, ...env } = process.env;
   const child = spawn(command, args, {
     cwd: ROOT,
-    env: { ...env, TMPDIR: playground.path },
+    // Of newer Nodes npm keeps what it compiles in TMPDIR, where only what the demo leaves is looked for.
+    env: { ...env, TMPDIR: playground.path, NODE_DISABLE_COMPILE_CACHE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running = child;
