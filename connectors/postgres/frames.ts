@@ -16,7 +16,8 @@ export const COPY_DATA = 0x64;
 /** The tag of the server's refusals. */
 export const ERROR = 0x45;
 
-const HEADER_BYTES = 5;
+/** A message's tag and length. */
+export const HEADER_BYTES = 5;
 /** The server builds no larger message. */
 const MAX_FRAME_BYTES = 0x4000_0000;
 
@@ -111,8 +112,8 @@ export class FrameReader {
   }
 }
 
-/** Bytes of the whole message whose tag is at `at`. */
-function frameBytes(buffer: Buffer, at: number): number {
+/** Bytes of the whole message whose tag is at `at`; throws when the bytes there cannot be a message. */
+export function frameBytes(buffer: Buffer, at: number): number {
   const length = buffer.readUInt32BE(at + 1);
   if (length < 4 || length > MAX_FRAME_BYTES) {
     throw new ConnectorError(

@@ -29,3 +29,8 @@ export function missingField(path: string, name: string): NearjoinError {
 export function unexpectedNull(path: string, type: string): NearjoinError {
   return invalid(path, `unexpected null value for type '${type}'`);
 }
+
+/** A null where a list is expected. */
+export function nullForList(path: string): NearjoinError {
+  return invalid(path, 'expected a list, but found null');
+}

@@ -1,9 +1,7 @@
-import { ConnectorError } from '../../connector.ts';
+import { COPY_DATA, frameBytes, HEADER_BYTES } from '../frames.ts';
 
-const COPY_DATA = 0x64;
 /** CopyOutResponse, ParameterStatus, NoticeResponse, NotificationResponse: they may come before or between rows. */
 const PASSED_OVER = new Set([0x48, 0x53, 0x4e, 0x41]);
-const HEADER_BYTES = 5;
 
 /** What one socket read holds: bodies of data messages, and from where on it is something else. */
 export interface Bodies {
@@ -55,14 +53,7 @@ export class BodyReader {
   /** Whether the message is one that belongs to the rows. */
   #begin(): boolean {
     const tag = this.#header[0] ?? 0;
-    const length = this.#header.readUInt32BE(1);
-    if (length < 4) {
-      throw new ConnectorError(
-        'retry',
-        'the connection to the target carries something else than the Postgres protocol',
-      );
-    }
-    this.#left = length - 4;
+    this.#left = frameBytes(this.#header, 0) - HEADER_BYTES;
     this.#isData = tag === COPY_DATA;
     if (this.#isData) this.count += 1;
     return this.#isData || PASSED_OVER.has(tag);

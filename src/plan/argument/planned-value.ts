@@ -1,5 +1,5 @@
 import { inside, type Planning, type Position } from '../planning.ts';
-import { invalid, unexpectedNull } from '../problem.ts';
+import { nullForList, unexpectedNull } from '../problem.ts';
 import { asEnums, type Enumeration, mismatch, unknownEnumValue } from '../value/encode.ts';
 import { EnumText, elementsOf, type Input, isNull, valueOf } from '../value/input.ts';
 import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from '../value/scalar-text.ts';
@@ -37,7 +37,7 @@ export function planEnums(
   at: Position,
 ): readonly string[] {
   const input = planning.variables.open(given, `[${type.name}!]`, at.path);
-  if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
+  if (isNull(input)) throw nullForList(at.path);
   return (elementsOf(input) ?? [input]).map((element, index) => {
     const here = inside(planning, at, index);
     const opened = planning.variables.open(element, `${type.name}!`, here.path);

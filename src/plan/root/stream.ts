@@ -9,7 +9,7 @@ import type { CollectedField } from '../operation/collect.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, compare } from '../predicates.ts';
-import { invalid, missingField } from '../problem.ts';
+import { invalid, missingField, nullForList } from '../problem.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect, smallerLimit } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
@@ -70,7 +70,7 @@ function planCursors(planning: Planning, rows: Rows, cursor: Argument): readonly
   const { at } = cursor;
   const type = rows.view.table.derivedType('_stream_cursor_input');
   const input = planning.variables.open(required(cursor), `[${type}]!`, at.path);
-  if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
+  if (isNull(input)) throw nullForList(at.path);
   return (elementsOf(input) ?? [input]).flatMap((element, index) => {
     const here = inside(planning, at, index);
     const item = planning.variables.open(element, type, here.path);

@@ -4,7 +4,7 @@ import { baseType } from '../../catalog/conditions/operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { arrayElements, arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
-import { invalid, quotedList, unexpectedNull } from '../problem.ts';
+import { invalid, nullForList, quotedList, unexpectedNull } from '../problem.ts';
 import { describe, EnumText } from './input.ts';
 import { scalarText, unreadable, withoutNul } from './scalar-text.ts';
 
@@ -104,7 +104,7 @@ export function mismatch(path: string, expected: string, type: string, value: un
 
 /** What is no list is read by Postgres, as an array's text: only so can more than one dimension be said. */
 function encodeArray(type: ColumnType, value: unknown, path: string): string {
-  if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
+  if (value === null || value === undefined) throw nullForList(path);
   if (typeof value === 'string') {
     checkLabels({ type, list: false }, value);
     return withoutNul(value, path);
@@ -121,7 +121,7 @@ function listText(
   path: string,
   encode: (element: unknown, path: string) => string | null,
 ): string {
-  if (value === null || value === undefined) throw invalid(path, 'expected a list, but found null');
+  if (value === null || value === undefined) throw nullForList(path);
   const elements: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (elements.length > LONGEST_LIST) throw tooComplex(path, `a list of more than ${LONGEST_LIST} values`);
   return arrayLiteral(elements.map((element, index) => encode(element, `${path}[${index}]`)));

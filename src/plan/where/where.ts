@@ -5,7 +5,7 @@ import type { Followed } from '../place/places.ts';
 import type { Predicate } from '../plan.ts';
 import { type ConditionAt, inside, type Planning, type Position, type Rows } from '../planning.ts';
 import { and, not, or, TRUE } from '../predicates.ts';
-import { invalid, notFound } from '../problem.ts';
+import { notFound, nullForList } from '../problem.ts';
 import { isCompared, visibleRelationship } from '../role/visible.ts';
 import { permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
@@ -85,7 +85,7 @@ function opened(planning: Planning, rows: Rows, member: Input, at: Position): In
 function planList(planning: Planning, rows: Rows, given: Input, at: ConditionAt): readonly Predicate[] {
   const type = rows.view.table.derivedType('_bool_exp');
   const input = planning.variables.open(given, `[${type}!]`, at.path);
-  if (isNull(input)) throw invalid(at.path, 'expected a list, but found null');
+  if (isNull(input)) throw nullForList(at.path);
   return (elementsOf(input) ?? [input]).map((element, index) =>
     planBoolExp(planning, rows, element, inside(planning, at, index)),
   );
