@@ -89,8 +89,8 @@ class FeedRun {
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
     const types = new SourceTypes();
     const begin = async (exclusively: Exclusively, stop: AbortSignal): Promise<Begun> => {
-      const means = { identity: await identifying, stored, applier, exclusively, sinks: this.#sinks };
-      const start = await findStart(this.#scene, means, stop);
+      const means = { identity: await identifying, applier, exclusively, sinks: this.#sinks };
+      const start = await findStart(this.#scene, stored, means, stop);
       // No copy is under way yet that would have to be stopped.
       const tools = { types, sinks: this.#sinks, exclusively, cancel: () => Promise.resolve() };
       // Before the first change is read: a table that is broken or not published must not count as fresh.

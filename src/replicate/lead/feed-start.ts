@@ -21,10 +21,19 @@ export interface Start extends StartingPoint {
   readonly isNew: boolean;
 }
 
+/** The target as it is now, and what the cache is made to fit it with. */
+export interface StartMeans {
+  readonly identity: TargetIdentity;
+  readonly applier: Applier;
+  readonly exclusively: Exclusively;
+  readonly sinks: Sinks;
+}
+
 /** Finds out whether the cache can go on from where it stands; gives it up and begins a new slot when it cannot. */
 export async function findStart(
   scene: FeedScene,
-  { stored, ...means }: Omit<Rebuild, 'reason'> & { readonly stored: StoredFeed },
+  stored: StoredFeed,
+  means: StartMeans,
   signal: AbortSignal,
 ): Promise<Start> {
   const { connector, options, lease, control } = scene;
@@ -33,7 +42,7 @@ export async function findStart(
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {
     const { after } = decision;
-    await goOn(scene, { before: stored.identity, after, ...means }, signal);
+    await goOn(scene, { before: stored.identity, after }, means, signal);
     const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
     return { after, freshAsOf, lastCommit, isNew: false };
   }
@@ -46,22 +55,14 @@ export async function findStart(
     );
     await saveFeedState(control, lease, { state: 'starting', reason: decision.reason, lastError: left });
   }
-  return rebuild(scene, { ...means, reason: decision.reason }, signal);
+  return rebuild(scene, decision.reason, means, signal);
 }
 
 /** What was copied from another server process past the position is copied again; what was read before is as good as ever. */
 async function goOn(
   { connector, options, lease, control }: FeedScene,
-  {
-    before,
-    identity,
-    after,
-    exclusively,
-    sinks,
-  }: Omit<Rebuild, 'reason' | 'applier'> & {
-    readonly before: StoredIdentity | null;
-    readonly after: Lsn;
-  },
+  { before, after }: { readonly before: StoredIdentity | null; readonly after: Lsn },
+  { identity, exclusively, sinks }: StartMeans,
   signal: AbortSignal,
 ): Promise<void> {
   const { timeline, startedAt: now } = identity;
@@ -81,18 +82,11 @@ async function goOn(
   await saveIdentity(control, lease, identity, connector.slot);
 }
 
-interface Rebuild {
-  readonly identity: TargetIdentity;
-  readonly applier: Applier;
-  readonly exclusively: Exclusively;
-  readonly sinks: Sinks;
-  readonly reason: string;
-}
-
 /** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
 async function rebuild(
   { connector, options, lease, control }: FeedScene,
-  { identity, applier, exclusively, sinks, reason }: Rebuild,
+  reason: string,
+  { identity, applier, exclusively, sinks }: StartMeans,
   signal: AbortSignal,
 ): Promise<Start> {
   const { clock, onStep } = options;
