@@ -10,7 +10,7 @@ import type { Probe } from './core/position/watermark.ts';
 import { systemClock } from './core/waiting/clock.ts';
 import { openMetadataStore } from './metadata/store.ts';
 import { createLog, type Log } from './ops/log.ts';
-import { type BackgroundVerification, DEFAULT_LIMITS } from './replicate/feed-options.ts';
+import { type BackgroundVerification, DEFAULT_LIMITS, type FeedLimits } from './replicate/feed-options.ts';
 import { Supervisor } from './replicate/supervisor.ts';
 
 /** What the replicator role is started with; plain values, so that they can be given to a worker thread. */
@@ -67,7 +67,7 @@ export function workerStart(settings: ReplicatorSettings, logLevel: WorkerStart[
 
 /**
  * Runs every feed the metadata wants, in this thread, until stopped; fails when the metadata database cannot be used. With
- * `isTold`, somebody else watches the databases and calls \`look\` when they change.
+ * `isTold`, somebody else watches the databases and calls `look` when they change.
  */
 export async function openReplicator(
   settings: ReplicatorSettings,
@@ -83,25 +83,13 @@ export async function openReplicator(
 ): Promise<Replicator> {
   const store = await openMetadataStore({ url: settings.metadataDatabaseUrl, log });
   const watch = await openCatalogWatch({ store, log, env: settings.env, isTold });
-  const limits = {
-    ...DEFAULT_LIMITS,
-    maxRetainedWalBytes: settings.maxRetainedWalMb * MB,
-    removalDelayMs: settings.removalDelayMs,
-    probeIntervalMs: settings.probeIntervalMs,
-    kafkaProbeIntervalMs: Math.max(settings.probeIntervalMs, DEFAULT_LIMITS.kafkaProbeIntervalMs),
-    verify: settings.verify,
-    copy: {
-      ...DEFAULT_LIMITS.copy,
-      bytesPerS: settings.copyMaxMbPerS === null ? null : settings.copyMaxMbPerS * MB,
-    },
-  };
   const supervisor = new Supervisor({
     catalogs: watch,
     connect: (url, name, { kafka = null, reader = null } = {}) =>
       kafka === null
         ? postgresConnector({ url, name, log, reader })
         : kafkaConnector({ url, name, log, kafka, cluster: settings.kafka }),
-    limits,
+    limits: limitsOf(settings),
     clock: systemClock,
     random: Math.random,
     log,
@@ -117,6 +105,19 @@ export async function openReplicator(
       await watch.close();
       await store.close();
     },
+  };
+}
+
+function limitsOf(settings: ReplicatorSettings): FeedLimits {
+  const { maxRetainedWalMb, removalDelayMs, probeIntervalMs, verify, copyMaxMbPerS } = settings;
+  return {
+    ...DEFAULT_LIMITS,
+    maxRetainedWalBytes: maxRetainedWalMb * MB,
+    removalDelayMs,
+    probeIntervalMs,
+    kafkaProbeIntervalMs: Math.max(probeIntervalMs, DEFAULT_LIMITS.kafkaProbeIntervalMs),
+    verify,
+    copy: { ...DEFAULT_LIMITS.copy, bytesPerS: copyMaxMbPerS === null ? null : copyMaxMbPerS * MB },
   };
 }
 

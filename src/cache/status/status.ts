@@ -3,7 +3,7 @@ import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
 import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
-import type { CacheStatus, CacheTable, FeedState, FeedStatus, TableState } from './cache-table.ts';
+import type { CacheStatus, CacheTable, FeedStatus, TableState } from './cache-table.ts';
 
 const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
@@ -49,39 +49,23 @@ const STATUS = `
       select position, fresh_as_of from nearjoin.watermark where target = f.target order by seq desc limit 1
     ) w on true), '[]'::json) as feeds`;
 
-interface TableRow {
+interface TableRow extends Pick<CacheTable, 'relation' | 'columns' | 'rowsCopied' | 'rowsEstimated'> {
   readonly schema: string;
   readonly name: string;
-  readonly relation: string;
-  readonly columns: readonly { name: string; type: string }[];
   readonly serving: Pick<TableRow, 'relation' | 'columns'> | null;
   readonly state: string;
   readonly reason: string | null;
   readonly indexing: string | null;
-  readonly rowsCopied: number;
-  readonly rowsEstimated: number | null;
 }
 
-interface FeedRow {
-  readonly target: SourceName;
-  readonly connector: 'postgres' | 'kafka';
-  readonly state: FeedState;
-  readonly reason: string | null;
-  readonly heardAt: number;
-  readonly slot: string | null;
-  readonly lastError: string | null;
+/** A status as it comes: positions as texts, the identity in parts. */
+interface FeedRow
+  extends Omit<FeedStatus, 'position' | 'targetPosition' | 'identity' | 'history' | 'tables'> {
   readonly position: string | null;
-  readonly freshAsOf: number | null;
+  readonly targetPosition: string | null;
   readonly systemId: string | null;
   readonly timeline: number | null;
   readonly database: string | null;
-  readonly targetPosition: string | null;
-  readonly retainedWalBytes: number | null;
-  readonly transactionsApplied: number;
-  readonly changesApplied: number;
-  readonly early: FeedStatus['early'];
-  readonly verifiedAt: number | null;
-  readonly rowsDiffering: number | null;
   readonly tables: readonly TableRow[];
 }
 
