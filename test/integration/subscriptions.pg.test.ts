@@ -1,4 +1,5 @@
 import { SignJWT } from 'jose';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { GraphqlSocket, type SocketAsking } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
@@ -370,6 +371,31 @@ test('new metadata closes sockets, or plans their subscriptions anew', async () 
   );
   await kept.untilHeard('error', 'by_pk');
   await untilMetric(polling, 'nearjoin_active_subscriptions', 0);
+});
+
+test('a query that waits for its turn is answered by the permissions of then', async () => {
+  const permission = { source: 'pg1', table: 'big', role: 'reader' };
+  const query = '{ big { id } }';
+  const reader = { ...admin, 'x-hasura-role': 'reader' };
+  const isSeen = async (): Promise<boolean> =>
+    (await polling.graphql('{ __schema { queryType { fields { name } } } }', reader)).text.includes('"big"');
+  await pushing.command('pg_create_select_permission', {
+    ...permission,
+    permission: { columns: ['id'], filter: {} },
+  });
+  await poll('the permission to be known', isSeen);
+  const holder = new pg.Client({ connectionString: pg1.url });
+  await holder.connect();
+  await holder.query('begin; lock big');
+  const socket = await connect(polling, reader);
+  for (const id of ['1', '2', '3', '4', 'last']) socket.start(id, query);
+  socket.say({ type: 'ping' });
+  await socket.untilHeard('pong'); // so all have been read
+  await pushing.command('pg_drop_select_permission', permission);
+  await poll('the permission to be gone', async () => !(await isSeen()));
+  await holder.end();
+  const refused = await socket.untilHeard('error', 'last');
+  expect(refused.payload).toMatchObject([{ message: "field 'big' not found in type: 'query_root'" }]);
 });
 
 test('a server that stops asks its clients to come again', async () => {

@@ -101,11 +101,17 @@ export class OperationRunner {
     }
   }
 
-  /** Answers a prepared query; never throws. */
+  /** Answers a prepared query, by the catalog of now: it may have waited for its turn. Never throws. */
   async answer(prepared: PreparedRead): Promise<OperationResult> {
-    const startedMs = this.#options.clock.monotonicMs();
-    const result = await this.#answered(prepared);
-    this.#count(result, this.#options.clock.monotonicMs() - startedMs);
+    const { clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    let result: OperationResult;
+    try {
+      result = await this.#answered(this.#ofNow(prepared));
+    } catch (error) {
+      result = this.#failed(error);
+    }
+    this.#count(result, clock.monotonicMs() - startedMs);
     return result;
   }
 
@@ -113,6 +119,11 @@ export class OperationRunner {
   async explain(request: GraphqlRequest, context: Asked['context']): Promise<readonly ExplainedRoot[]> {
     const { read } = prepareRead({ request, context, over: 'explain' }, this.#options);
     return await this.#options.lane.explain(read);
+  }
+
+  #ofNow(prepared: PreparedRead): PreparedRead {
+    const isOfNow = prepared.generation === this.#options.catalog().generation;
+    return isOfNow ? prepared : prepareRead(prepared.asked, this.#options);
   }
 
   async #answered(prepared: PreparedRead): Promise<OperationResult> {
