@@ -89,18 +89,25 @@ export class SharedRuns {
     for (const asked of waiting.end()) this.#alone(asked);
   }
 
-  /** Notes how long a session was at an execution, without what it waited for others. */
+  /**
+   * Notes how long a session was at an execution, without what it waited for others. What was given up was slow, if it had
+   * begun; of what one request takes it tells nothing.
+   */
   async #timed(
     { statement, requests }: { readonly statement: SharedStatement; readonly requests: number },
     run: (onTurn: () => void) => Promise<readonly WireRow[]>,
   ): Promise<readonly WireRow[]> {
-    let turnMs = systemClock.monotonicMs();
+    let turnMs: number | null = null;
+    let hasAnswered = false;
     try {
-      return await run(() => {
+      const rows = await run(() => {
         turnMs = systemClock.monotonicMs();
       });
+      hasAnswered = true;
+      return rows;
     } finally {
-      this.#shares.took(statement, requests, systemClock.monotonicMs() - turnMs);
+      if (turnMs !== null && (hasAnswered || requests > 1))
+        this.#shares.took(statement, requests, systemClock.monotonicMs() - turnMs);
     }
   }
 }

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import type { RunOptions, WireRow } from '../../../src/read/wire/connection.ts';
 import { SharedRuns } from '../../../src/read/wire/shared-runs.ts';
+import { Shares } from '../../../src/read/wire/shares.ts';
 import { poll } from '../../support/poll.ts';
 
 /** One execution: what it was asked with, and how it ends. */
@@ -9,8 +10,10 @@ interface Execution {
   readonly text: string;
   readonly options: RunOptions;
   readonly end: (rows?: readonly WireRow[]) => void;
+  readonly fail: () => void;
 }
 
+const gone = new Error('gone');
 const STATEMENT = { text: 'alone', together: { text: 'together', isLookUp: true } };
 
 /** Requests of one turn with these signals, and what the database is asked for them. */
@@ -21,7 +24,9 @@ async function asked(signals: readonly Stop[]): Promise<{
   const executions: Execution[] = [];
   const runs = new SharedRuns(
     (text, _values, options) =>
-      new Promise((resolve) => void executions.push({ text, options, end: (rows = []) => resolve(rows) })),
+      new Promise((resolve, reject) => {
+        executions.push({ text, options, end: (rows = []) => resolve(rows), fail: () => reject(gone) });
+      }),
   );
   const answers = signals.map((signal, i) => runs.ask(STATEMENT, [String(i)], signal));
   for (const answer of answers) answer.catch(() => undefined);
@@ -32,8 +37,6 @@ async function asked(signals: readonly Stop[]): Promise<{
 function rowOf(place: number): WireRow {
   return [Buffer.from(`answer ${place}`), Buffer.from(String(place))];
 }
-
-const gone = new Error('gone');
 
 test('who has gone before the turn is over is told so, and the others are answered', async () => {
   const signals = [new Stop(), new Stop()];
@@ -74,4 +77,21 @@ test('who has no row when the execution ends is asked for alone', async () => {
   expect(executions.map(({ text }) => text)).toEqual(['together', 'alone']);
   executions[1]?.end([rowOf(7)]);
   expect(await Promise.all(answers)).toEqual([rowOf(1), rowOf(7)]);
+});
+
+test.each([
+  { requests: 1, hasTurn: true, how: 'end', noted: [1] },
+  { requests: 1, hasTurn: true, how: 'fail', noted: [] },
+  { requests: 2, hasTurn: true, how: 'fail', noted: [2] },
+  { requests: 2, hasTurn: false, how: 'fail', noted: [] },
+] as const)('how long an execution took is noted: $requests, had a session: $hasTurn, $how', async (run) => {
+  const { requests, hasTurn, how, noted } = run;
+  const took = vi.spyOn(Shares.prototype, 'took');
+  const { executions } = await asked(Array.from({ length: requests }, () => new Stop()));
+  const [execution] = executions;
+  if (hasTurn) execution?.options.onTurn?.();
+  execution?.[how]([rowOf(1)]);
+  await new Promise((settled) => setImmediate(settled));
+  expect(took.mock.calls.map(([, of]) => of)).toEqual(noted);
+  took.mockRestore();
 });
