@@ -28,7 +28,8 @@ export interface Overlay {
 /** Writes to the overlay of a table that is being copied: the net change of each key. */
 export function overlayWriter(overlay: Overlay): RowWriter {
   const { shape } = overlay;
-  const { table, all, keys } = termsOf(overlay);
+  const terms = termsOf(overlay);
+  const { table, all, keys } = terms;
   const conflict = `on conflict (${columns(keys)}) do update set`;
   const carried = (positions: readonly number[], text: (source: RowSource) => string): CarriedWrite =>
     new CarriedWrite(overlay.relation, shape, positions, text);
@@ -63,8 +64,8 @@ export function overlayWriter(overlay: Overlay): RowWriter {
     remove: (rows, carrier) => remove.statements(rows, carrier),
     partial: (rows, missing, carrier) => partial(missing).statements(rows, carrier),
     rekey: (before, after) => [
-      ...rekey(overlay, before, after),
-      ...overlayWriter(overlay).partial([after], missingPositions(after), 'arrays'),
+      ...rekey(overlay, terms, before, after),
+      ...partial(missingPositions(after)).statements([after], 'arrays'),
     ],
     clear: () => write(`delete from ${table}`, []),
   };
@@ -75,9 +76,13 @@ export function overlayWriter(overlay: Overlay): RowWriter {
  * not sent is taken from the copy when that is settled. Before, which row the copy holds under either key depends on when
  * it was read, so it will have to be asked for.
  */
-function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStatement[] {
-  const { shape } = overlay;
-  const { table, keys, others } = termsOf(overlay);
+function rekey(
+  { shape, isSettled }: Overlay,
+  terms: Terms,
+  before: Row,
+  after: Row,
+): readonly WriteStatement[] {
+  const { table, keys, others } = terms;
   const old = keys.map((at) => sent(before.cell(at)));
   const fresh = keys.map((at) => sent(after.cell(at)));
   const one = keys.map((at, index) => valueAs(shape, at, index + 1));
@@ -87,7 +92,7 @@ function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStateme
   const moved = `update ${table} set ${moves}, astray = true, asked = false where ${equalities(names, two)}`;
   const unknown = `insert into ${table} (${columns(keys)}, missing) values (${one.join(', ')}, ${numbers(others)})
     on conflict (${columns(keys)}) do nothing`;
-  const known = overlay.isSettled ? fromCopy(overlay, one) : [unknown];
+  const known = isSettled ? fromCopy(terms, one) : [unknown];
   return [
     ...known.map((text) => write(text, old)),
     write(`delete from ${table} where ${equalities(names, one)}`, fresh),
@@ -97,8 +102,10 @@ function rekey(overlay: Overlay, before: Row, after: Row): readonly WriteStateme
 }
 
 /** Copies into the overlay what the copy has of the row with a key. */
-function fromCopy(overlay: Overlay, key: readonly string[]): readonly string[] {
-  const { table, copy, all, keys, others, name, same } = termsOf(overlay);
+function fromCopy(
+  { table, copy, all, keys, others, name, same }: Terms,
+  key: readonly string[],
+): readonly string[] {
   const there = (at: number): string => `m.${name(at)}`;
   const isRow = equalities(keys.map(there), key);
   const fill = others.map((at) => `c${at + 1} = ${cellOr(at, there(at))}`);
