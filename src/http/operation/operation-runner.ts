@@ -69,13 +69,10 @@ export class OperationRunner {
   async run(request: GraphqlRequest, context: RunContext): Promise<OperationResult> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    let result: OperationResult;
-    try {
+    const result = await this.#answered(() => {
       this.#admit(context);
-      result = await this.#answered(prepareRead({ request, context, over: 'http' }, this.#options));
-    } catch (error) {
-      result = this.#failed(error);
-    }
+      return prepareRead({ request, context, over: 'http' }, this.#options);
+    });
     const elapsedMs = clock.monotonicMs() - startedMs;
     this.#count(result, elapsedMs);
     context.notes?.operations.push({ name: request.operationName, elapsedMs, result });
@@ -105,12 +102,7 @@ export class OperationRunner {
   async answer(prepared: PreparedRead): Promise<OperationResult> {
     const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    let result: OperationResult;
-    try {
-      result = await this.#answered(this.#ofNow(prepared));
-    } catch (error) {
-      result = this.#failed(error);
-    }
+    const result = await this.#answered(() => this.#ofNow(prepared));
     this.#count(result, clock.monotonicMs() - startedMs);
     return result;
   }
@@ -126,7 +118,13 @@ export class OperationRunner {
     return isOfNow ? prepared : prepareRead(prepared.asked, this.#options);
   }
 
-  async #answered(prepared: PreparedRead): Promise<OperationResult> {
+  async #answered(prepare: () => PreparedRead): Promise<OperationResult> {
+    let prepared: PreparedRead;
+    try {
+      prepared = prepare();
+    } catch (error) {
+      return this.#failed(error);
+    }
     try {
       const { body, targets } = await this.#read(prepared);
       return { kind: 'data', body, targets };
