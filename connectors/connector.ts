@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { TableRef } from '../src/core/names.ts';
 import type { Lsn } from '../src/core/position/lsn.ts';
+import { sqlStateOf } from '../src/core/postgres/sql-state.ts';
 import type { Commit, FeedItem } from '../src/core/rows/change.ts';
 import type { ComparedRows } from '../src/core/rows/compared-rows.ts';
 import type { IndexColumn } from '../src/core/rows/index-column.ts';
@@ -258,4 +259,9 @@ export class ConnectorError extends Error {
 /** Whether an error is a failure of the target, and of this kind. */
 export function hasFailed(error: unknown, failure: ConnectorFailure): error is ConnectorError {
   return error instanceof ConnectorError && error.failure === failure;
+}
+
+/** The SQLSTATE of the server's refusal, also where it is the cause of a failure of the target; null where no server refused. */
+export function refusalState(error: unknown): string | null {
+  return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
 }

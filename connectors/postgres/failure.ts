@@ -6,7 +6,7 @@ import {
   LOCK_NOT_AVAILABLE,
   sqlStateOf,
 } from '../../src/core/postgres/sql-state.ts';
-import { ConnectorError, type ConnectorFailure } from '../connector.ts';
+import { ConnectorError, type ConnectorFailure, refusalState } from '../connector.ts';
 
 /** What nearjoin was doing when the target failed: some codes mean different things in different places. */
 export type Doing = 'connect' | 'administer' | 'stream' | 'snapshot';
@@ -70,26 +70,22 @@ const PHRASES: Readonly<Record<Doing, string>> = {
 
 /** Somebody holds a lock longer than we wait. */
 export function isLocked(error: unknown): boolean {
-  return causeState(error) === LOCK_NOT_AVAILABLE;
+  return refusalState(error) === LOCK_NOT_AVAILABLE;
 }
 
 /** The table is gone, or its schema. */
 export function isUndefined(error: unknown): boolean {
-  return isNoTable(causeState(error));
+  return isNoTable(refusalState(error));
 }
 
 /** A right is missing, which may have been there a moment ago. */
 export function isDenied(error: unknown): boolean {
-  return causeState(error) === INSUFFICIENT_PRIVILEGE;
+  return refusalState(error) === INSUFFICIENT_PRIVILEGE;
 }
 
 /** What should be made is there. */
 export function isThereAlready(error: unknown): boolean {
-  return causeState(error) === '42710';
-}
-
-function causeState(error: unknown): string | null {
-  return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
+  return refusalState(error) === '42710';
 }
 
 function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {

@@ -23,6 +23,11 @@ export function sameTable(a: TableRef, b: TableRef): boolean {
   return a.schema === b.schema && a.name === b.name;
 }
 
+/** Whether two lists without repetitions hold the same names, in whatever order. */
+export function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name) => b.includes(name));
+}
+
 /** The schemas and the names of tables, as two lists that a statement takes apart together. */
 export function schemasAndNames(
   tables: readonly TableRef[],

@@ -1,5 +1,5 @@
-import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
-import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { type Connector, ConnectorError, refusalState } from '../../../connectors/connector.ts';
+import { INSUFFICIENT_PRIVILEGE } from '../../core/postgres/sql-state.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { say } from '../say.ts';
 import { Unread } from './unread.ts';
@@ -105,16 +105,12 @@ export class FeedRemoval {
 
 /** Whether a server answered that the database of the connection string does not exist. */
 export function isDatabaseGone(error: unknown): boolean {
-  return stateOf(error) === NO_SUCH_DATABASE;
+  return refusalState(error) === NO_SUCH_DATABASE;
 }
 
 /** Such as a publication that an administrator made: time does not change that. */
 function isForbidden(error: unknown): boolean {
-  return stateOf(error) === INSUFFICIENT_PRIVILEGE;
-}
-
-function stateOf(error: unknown): string | null {
-  return sqlStateOf(error instanceof ConnectorError ? error.cause : error);
+  return refusalState(error) === INSUFFICIENT_PRIVILEGE;
 }
 
 /** The name alone: the rest of a connection string is nobody's business. */

@@ -1,7 +1,7 @@
 import type { TableSize } from '../../../connectors/connector.ts';
 import { missingIndexes } from '../../cache/table/ddl.ts';
 import type { Generation, StoredTable } from '../../cache/table/stored.ts';
-import { type TableRef, tableKey } from '../../core/names.ts';
+import { sameNames, type TableRef, tableKey } from '../../core/names.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import type { PartsOf } from '../../core/rows/key-part.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
@@ -183,7 +183,7 @@ function whatElseIsWrong(wanted: Cacheable, stored: StoredTable, broken: string 
   if (stored.resync) return 'a fresh copy was asked for';
   if (!hasColumnsOf(wanted, stored)) return whatChanged(wanted, stored);
   if (wanted.columns.length > stored.columns.length) return 'it has more columns on the target';
-  if (!sameSet(wanted.key, stored.key)) return 'its key changed on the target';
+  if (!sameNames(wanted.key, stored.key)) return 'its key changed on the target';
   if (stored.state.kind === 'ready' && !stored.exists) return 'the cache table was dropped or altered';
   return null;
 }
@@ -206,7 +206,7 @@ function isRightStill(
   { broken }: ReconcileFacts,
 ): boolean {
   const isSound = generation.exists && !resync && !broken.has(generation.relation);
-  if (!isSound || !hasColumnsOf(wanted, generation) || !sameSet(wanted.key, generation.key)) return false;
+  if (!isSound || !hasColumnsOf(wanted, generation) || !sameNames(wanted.key, generation.key)) return false;
   return shapeMismatchOf(wanted, generation) === null;
 }
 
@@ -248,10 +248,6 @@ function whatChanged(wanted: Cacheable, { columns }: Generation): string {
   return areSame
     ? 'columns of it are of other types now, here or on the target'
     : 'its columns changed on the target';
-}
-
-function sameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name) => b.includes(name));
 }
 
 function indexes(wanted: Cacheable, stored: StoredTable): readonly FeedAction[] {

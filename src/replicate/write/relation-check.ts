@@ -1,4 +1,5 @@
 import type { Generation, StoredColumn } from '../../cache/table/stored.ts';
+import { sameNames } from '../../core/names.ts';
 import type { Relation } from '../../core/rows/change.ts';
 import type { TableShape } from '../../core/rows/table-shape.ts';
 
@@ -65,8 +66,4 @@ function keyMismatch(key: readonly string[], relation: Relation): string | null 
   const same =
     relation.replicaIdentity === 'f' ? key.every((name) => now.includes(name)) : sameNames(key, now);
   return same ? null : 'the table has another replica identity on the target';
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name) => b.includes(name));
 }
