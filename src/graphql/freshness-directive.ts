@@ -1,9 +1,9 @@
 import type { DirectiveNode, OperationDefinitionNode } from 'graphql';
 import { FALLBACKS, type Fallback } from '../core/fallback.ts';
-import { rowCountOf } from '../plan/argument/planned-value.ts';
 import type { VariableScope } from '../plan/operation/variables.ts';
 import { invalid, quotedList } from '../plan/problem.ts';
-import { asEnums, encodeEnum, mismatch } from '../plan/value/encode.ts';
+import { countOf, stringOf } from '../plan/value/built-in.ts';
+import { asEnums, encodeEnum } from '../plan/value/encode.ts';
 import { type Input, isNull, literal, valueOf } from '../plan/value/input.ts';
 
 /** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
@@ -51,7 +51,7 @@ export function readFreshness(node: DirectiveNode, variables: VariableScope): Fr
 }
 
 function readBound(input: Input, path: string): number | null {
-  return isNull(input) ? null : rowCountOf(input, path);
+  return isNull(input) ? null : countOf(valueOf(input), path);
 }
 
 function readFallback(input: Input, path: string): Fallback | null {
@@ -62,8 +62,5 @@ function readFallback(input: Input, path: string): Fallback | null {
 }
 
 function readToken(input: Input, path: string): string | null {
-  if (isNull(input)) return null;
-  const value = valueOf(input);
-  if (typeof value === 'string') return value;
-  throw mismatch(path, 'a string', 'String', value);
+  return isNull(input) ? null : stringOf(valueOf(input), path);
 }

@@ -15,6 +15,7 @@ import {
   planTypename,
   unknownField,
 } from './operation/collect.ts';
+import { checkCached } from './operation/directives.ts';
 import { checkedFragments } from './operation/fragments.ts';
 import { checkDirectives } from './operation/known-directives.ts';
 import type { VariableScope } from './operation/variables.ts';
@@ -60,6 +61,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   if (operation.operation === 'mutation') throw invalid('$', 'no mutations exist');
   const isQuery = operation.operation === 'query';
   checkDirectives(operation.directives, isQuery ? 'a query' : 'a subscription', '$');
+  checkCached(variables, operation.directives);
   const budget = new Budget(limits, limitsOf(catalog.limits, role));
   const fragments = checkedFragments(document, operation, budget);
   const [params, places] = [new Params(), new Places(catalog)];

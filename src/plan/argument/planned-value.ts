@@ -1,26 +1,12 @@
 import { inside, type Planning, type Position } from '../planning.ts';
 import { nullForList, unexpectedNull } from '../problem.ts';
+import { booleanOf } from '../value/built-in.ts';
 import { asEnums, type Enumeration, mismatch, unknownEnumValue } from '../value/encode.ts';
 import { EnumText, elementsOf, type Input, isNull, valueOf } from '../value/input.ts';
-import { isFloatLiteral, isNegative, isNumber, outOfBounds, wholeNumber } from '../value/scalar-text.ts';
-
-const LARGEST_COUNT = 2147483647n;
 
 /** A boolean (`_is_null`, `distinct`) that becomes part of the plan. */
 export function planBoolean(planning: Planning, given: Input, at: Position): boolean {
-  const value = valueOf(planning.variables.open(given, 'Boolean', at.path));
-  if (typeof value === 'boolean') return value;
-  throw mismatch(at.path, 'a boolean', 'Boolean', value);
-}
-
-/** A number of rows that becomes part of the plan. */
-export function rowCountOf(input: Input, path: string): number {
-  const value = valueOf(input);
-  if (!isNumber(value) || isFloatLiteral(value) || isNegative(value))
-    throw mismatch(path, 'a non-negative 32-bit integer', 'Int', value);
-  const whole = wholeNumber(value, false);
-  if (whole === null || whole > LARGEST_COUNT) throw outOfBounds(value, path);
-  return Number(whole);
+  return booleanOf(valueOf(planning.variables.open(given, 'Boolean', at.path)), at.path);
 }
 
 /** An enum value that becomes part of the plan; null stays null. */

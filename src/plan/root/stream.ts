@@ -4,7 +4,7 @@ import { type Argument, argumentsOf } from '../argument/arguments.ts';
 import { enumerationOf } from '../argument/enumeration.ts';
 import { knownMembers, objectMembers } from '../argument/members.ts';
 import { planOperand } from '../argument/operand.ts';
-import { planEnum, rowCountOf } from '../argument/planned-value.ts';
+import { planEnum } from '../argument/planned-value.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { Operand, OrderItem, Predicate, Select } from '../plan.ts';
 import { inside, type Planning, type Position, type Rows } from '../planning.ts';
@@ -13,8 +13,9 @@ import { invalid, missingField, nullForList } from '../problem.ts';
 import { guarded } from '../rule/permit.ts';
 import { permittedSelect, smallerLimit } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
+import { countOf } from '../value/built-in.ts';
 import { mismatch } from '../value/encode.ts';
-import { elementsOf, type Input, isNull } from '../value/input.ts';
+import { elementsOf, type Input, isNull, valueOf } from '../value/input.ts';
 import { planWhere } from '../where/where.ts';
 import type { Stream } from './stream-in.ts';
 
@@ -56,7 +57,8 @@ function required({ name, given, at }: Argument): Input {
 }
 
 function planBatch(planning: Planning, size: Argument): number {
-  return rowCountOf(planning.variables.open(required(size), 'Int!', size.at.path), size.at.path);
+  const { path } = size.at;
+  return countOf(valueOf(planning.variables.open(required(size), 'Int!', path)), path);
 }
 
 function onlyOne([cursor, ...others]: readonly Cursor[], path: string): Cursor {

@@ -3,13 +3,15 @@ import { BIGINT } from '../../catalog/conditions/built-in-types.ts';
 import { must } from '../../core/assert.ts';
 import { type Argument, argumentsOf, openArgument } from '../argument/arguments.ts';
 import { selectColumns } from '../argument/enumeration.ts';
-import { planEnums, rowCountOf } from '../argument/planned-value.ts';
+import { planEnums } from '../argument/planned-value.ts';
 import type { CollectedField } from '../operation/collect.ts';
 import type { OrderItem, Select } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and } from '../predicates.ts';
 import { invalid } from '../problem.ts';
 import { cellGuard, permittedRows } from '../rule/permit.ts';
+import { countOf } from '../value/built-in.ts';
+import { valueOf } from '../value/input.ts';
 import { planWhere } from '../where/where.ts';
 import { planOrderBy } from './order-by.ts';
 
@@ -56,7 +58,7 @@ function bareRows({ place }: Rows): Omit<Select, 'fields'> {
 
 function planLimit(planning: Planning, argument: Argument): number | null {
   const input = openArgument(planning, argument, 'Int');
-  return input === null ? null : rowCountOf(input, argument.at.path);
+  return input === null ? null : countOf(valueOf(input), argument.at.path);
 }
 
 /** As named: a column may be there twice. */

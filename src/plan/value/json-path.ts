@@ -1,7 +1,7 @@
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
 import { tooComplex } from '../budget.ts';
 import { invalid } from '../problem.ts';
-import { mismatch } from './encode.ts';
+import { stringOf } from './built-in.ts';
 import { withoutNul } from './scalar-text.ts';
 
 /** A name, an index, or what is in quotes. */
@@ -16,10 +16,10 @@ const LONGEST = 10_000;
 /** A path into JSON (`$.a.b[0]["c d"]`) as an array literal of keys, for `#>`; `args` is where the field's arguments are. */
 export function parseJsonPath(value: unknown, args: string): string {
   const path = `${args}.path`;
-  if (typeof value !== 'string') throw mismatch(path, 'a string', 'String', value);
-  if (value.length > LONGEST) throw tooComplex(path, `a path of more than ${LONGEST} characters`);
-  const keys = value === '$' ? [] : keysOf(value);
-  if (keys === null) throw malformed(value, args);
+  const text = stringOf(value, path);
+  if (text.length > LONGEST) throw tooComplex(path, `a path of more than ${LONGEST} characters`);
+  const keys = text === '$' ? [] : keysOf(text);
+  if (keys === null) throw malformed(text, args);
   return withoutNul(arrayLiteral(keys), path);
 }
 

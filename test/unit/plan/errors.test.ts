@@ -169,42 +169,6 @@ const FIELDS: readonly Case[] = [
     message: 'reference to undefined fragment "missing"',
   },
   {
-    name: 'an unknown directive',
-    query: '{ order { id @exclude(if: true) } }',
-    path: '$.selectionSet.order.selectionSet',
-    message: "directive 'exclude' is not defined in the schema",
-  },
-  {
-    name: 'a repeated directive',
-    query: '{ order { id @include(if: true) @include(if: true) } }',
-    path: '$.selectionSet.order.selectionSet',
-    message: "the following directives are used more than once: ['include']",
-  },
-  {
-    name: 'a misplaced directive',
-    query: 'query @include(if: true) { order { id } }',
-    path: '$',
-    message: "directive 'include' is not allowed on a query",
-  },
-  {
-    name: 'a directive on a fragment definition',
-    query: '{ order { ...f } } fragment f on order @include(if: true) { id }',
-    path: '$.selectionSet.order.selectionSet.f',
-    message: "directive 'include' is not allowed on a fragment definition",
-  },
-  {
-    name: 'a directive on a variable',
-    query: 'query ($n: Int @deprecated) { order(limit: $n) { id } }',
-    path: '$',
-    message: "directive 'deprecated' is not defined in the schema",
-  },
-  {
-    name: 'an unknown argument of a directive',
-    query: 'query @cached(forever: true) { order { id } }',
-    path: '$.cached',
-    message: "'cached' has no argument named 'forever'",
-  },
-  {
     name: 'a fragment that is there twice',
     query: '{ order { ...f } } fragment f on order { id } fragment f on order { note }',
     path: '$',
