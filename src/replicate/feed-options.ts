@@ -161,6 +161,7 @@ export interface FeedOptions {
   /** Shared by all that is copied from this target; null when reading is not slowed down. */
   readonly pace: Pace | null;
   readonly random: () => number;
+  /** Names the feed in each line. */
   readonly log: Log;
   /** A finished probe; null when what the ones before proved counts no more. */
   readonly onProbe: (probe: Probe | null) => void;

@@ -3,7 +3,7 @@ import type { Connector } from '../../connectors/connector.ts';
 import { storedTargets } from '../cache/feed/row.ts';
 import type { Catalog, WantedTable } from '../catalog/catalog.ts';
 import { keptIn } from '../core/kept-in.ts';
-import type { Log } from '../core/log.ts';
+import { type Log, logOfFeed } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Probe } from '../core/position/watermark.ts';
@@ -184,7 +184,7 @@ export class Supervisor {
         limits: kafka === null ? limits : { ...limits, probeIntervalMs: limits.kafkaProbeIntervalMs },
         clock,
         random,
-        log,
+        log: logOfFeed(log, { source, target }),
         pace: this.#paceOf(target),
         onProbe: (probe) => onProbe(source, target, probe),
         sourceClock: new SourceClock(clock),

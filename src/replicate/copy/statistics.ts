@@ -24,8 +24,8 @@ export async function gatherStatistics(
     await reading.take(measure, stop, LAST_PLACE);
   } catch (error) {
     if (stop.aborted) return;
-    const { target, table } = stored;
-    log.warn({ target, table, error: say(error) }, 'statistics of a copy could not be gathered');
+    const { table } = stored;
+    log.warn({ table, error: say(error) }, 'statistics of a copy could not be gathered');
   }
 }
 

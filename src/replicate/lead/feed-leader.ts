@@ -121,10 +121,10 @@ export class FeedLeader {
   /** Whether the run ended only because another stream must be opened; notes what that one must take into account. */
   #isForAnother(error: unknown): boolean {
     if (!(error instanceof AnotherStream)) return false;
-    const { early, sought, lease, options } = this.#scene;
+    const { early, sought, options } = this.#scene;
     if (error instanceof EarlyRefused) early.refused(error.xid);
     else if (error instanceof UnknownPartition) sought.add(error.partition);
-    options.log.info({ target: lease.target, reason: error.message }, 'opening the stream anew');
+    options.log.info({ reason: error.message }, 'opening the stream anew');
     return true;
   }
 
@@ -176,7 +176,7 @@ export class FeedLeader {
     if (isDoubtful) this.#isProofDoubtful = false;
     if (!isDoubtful && !isForgotten) return;
     options.onProbe(null);
-    options.log.warn({ source: options.source, target: lease.target }, CLOCK_SET_BACK);
+    options.log.warn({}, CLOCK_SET_BACK);
   }
 
   async #tellBegun(): Promise<void> {
@@ -222,7 +222,7 @@ export class FeedLeader {
     const said = say(error);
     const repeated = this.#scene.repeats.heard(said);
     if (repeated !== null) {
-      const fields = { target: lease.target, error: said, state, pauseMs: Math.round(pauseMs), repeated };
+      const fields = { error: said, state, pauseMs: Math.round(pauseMs), repeated };
       options.log.warn(fields, 'feed interrupted');
     }
     await saveFeedState(control, lease, { state, reason: said, lastError: said });

@@ -167,7 +167,7 @@ class FeedRun {
     const { options, lease, control } = this.#scene;
     const { stream, progress, pump } = parts;
     await saveFeedState(control, lease, { state: 'streaming', reason: null });
-    options.log.info({ target: lease.target, early: stream.isEarly }, 'streaming');
+    options.log.info({ early: stream.isEarly }, 'streaming');
     const tables = new FeedTables(this.#scene, parts);
     const verifier = this.#verifier(parts);
     const durable = new DurablePosition();

@@ -138,11 +138,11 @@ export class FeedRunner {
 
   /** True when the feed is given up. */
   async #failed(error: unknown): Promise<boolean> {
-    const { log, source, target } = this.#options;
+    const { log } = this.#options;
     if (this.#wasThere) this.#repeats.forget();
     const said = say(error);
     const repeated = this.#repeats.heard(said);
-    if (repeated !== null) log.warn({ target, source, error: said, repeated }, 'feed left its source');
+    if (repeated !== null) log.warn({ error: said, repeated }, 'feed left its source');
     // A ConnectorError is about the target, so the source was there and the feed is tried again.
     if (!this.#wanted.isNothing || error instanceof ConnectorError || error instanceof CopiesKept)
       return false;
@@ -211,13 +211,13 @@ export class FeedRunner {
     { lease, leader, name }: { readonly lease: FeedLease; readonly leader: string; readonly name: string },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { connect, log, target, source } = this.#options;
-    log.info({ source, target, epoch: String(lease.epoch) }, 'leading a feed');
+    const { connect, log, target } = this.#options;
+    log.info({ epoch: String(lease.epoch) }, 'leading a feed');
     const control = session.client;
     this.#wanted.restore(await loadLingering(control, target));
     this.want(this.#wanted.asked);
     if (connect === null) {
-      log.warn({ source, target, slot: name }, 'the address of the target is gone: drop the slot by hand');
+      log.warn({ slot: name }, 'the address of the target is gone: drop the slot by hand');
       if (!this.#wanted.isNothing) return false;
       await endFeed(control, lease, await dropCopies(control, lease));
       return true;
@@ -244,7 +244,7 @@ export class FeedRunner {
       return true;
     } catch (error) {
       if (!(error instanceof LeaseLost)) throw error;
-      log.warn({ source, target }, 'another process leads this feed now');
+      log.warn({}, 'another process leads this feed now');
       return false;
     } finally {
       this.#leader = null;
@@ -263,7 +263,6 @@ export class FeedRunner {
       throw error;
     }
     await endFeed(client, lease, kept);
-    const { log, target, source } = this.#options;
-    log.info({ source, target }, 'feed dropped');
+    this.#options.log.info({}, 'feed dropped');
   }
 }

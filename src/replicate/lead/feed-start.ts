@@ -46,13 +46,10 @@ export async function findStart(
     const { freshAsOf = null, lastCommit = null } = stored.watermark ?? {};
     return { after, freshAsOf, lastCommit, isNew: false };
   }
-  options.log.info({ target: lease.target, reason: decision.reason }, 'building the cache of a target anew');
+  options.log.info({ reason: decision.reason }, 'building the cache of a target anew');
   const left = leftBehind(stored.identity, { identity, connector: connector.kind }, connector.slot);
   if (left !== null) {
-    options.log.warn(
-      { target: lease.target, slot: connector.slot, left },
-      'a target is another database now',
-    );
+    options.log.warn({ slot: connector.slot, left }, 'a target is another database now');
     await saveFeedState(control, lease, { state: 'starting', reason: decision.reason, lastError: left });
   }
   return rebuild(scene, decision.reason, means, signal);
@@ -67,8 +64,7 @@ async function goOn(
 ): Promise<void> {
   const { timeline, startedAt: now } = identity;
   if (before?.timeline === timeline && before.startedAt === now) return;
-  if (before?.timeline !== timeline)
-    options.log.info({ target: lease.target, timeline }, 'going on after a failover');
+  if (before?.timeline !== timeline) options.log.info({ timeline }, 'going on after a failover');
   const copies = await loadStoredTables(control, lease.target);
   const doubtful = doubtfulCopies(copies, { before: before?.startedAt ?? null, now, position: after });
   const reason = 'the target was restarted, and may not have all that was copied';

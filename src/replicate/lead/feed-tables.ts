@@ -57,7 +57,7 @@ async function clearAway(scene: FeedScene, { exclusively }: Tools): Promise<void
     const { relation, reason, isPassing } = kept;
     if (isPassing || toldKept.has(relation)) continue;
     toldKept.add(relation);
-    options.log.warn({ source: options.source, target: lease.target, relation, reason }, 'an old copy stays');
+    options.log.warn({ relation, reason }, 'an old copy stays');
     await saveLastError(control, lease, `an old copy stays: ${sayKept(kept)}`);
   }
 }
@@ -67,10 +67,7 @@ async function tellKept(scene: FeedScene, kept: Remaining['kept']): Promise<void
   const { options, lease, control, toldPublished } = scene;
   for (const { table, reason } of kept) {
     if (toldPublished.has(tableKey(table))) continue;
-    options.log.warn(
-      { source: options.source, target: lease.target, table, reason },
-      'a table stays published',
-    );
+    options.log.warn({ table, reason }, 'a table stays published');
     await saveLastError(control, lease, `${printTable(table)} stays published: ${reason}`);
   }
   toldPublished.clear();
@@ -206,7 +203,7 @@ export class FeedTables {
     // The stream will not tell: the slot was made after the table had changed.
     if (failed.some(({ error }) => isOutdated(error))) await options.refreshCatalog();
     for (const { table, error, resumable } of failed) {
-      options.log.warn({ target: lease.target, table, error: say(error), resumable }, 'a copy failed');
+      options.log.warn({ table, error: say(error), resumable }, 'a copy failed');
       await saveLastError(control, lease, `${printTable(table)}: copying failed: ${say(error)}`);
       if (!resumable) continue;
       const reason = `interrupted: ${say(error)}`;

@@ -28,7 +28,7 @@ export interface Writing {
 
 /** What is needed to tell it in the log and the status. */
 interface Teller {
-  readonly options: Pick<FeedOptions, 'clock' | 'source'> & { readonly log: Pick<Log, 'warn'> };
+  readonly options: Pick<FeedOptions, 'clock'> & { readonly log: Pick<Log, 'warn'> };
   readonly control: FeedScene['control'];
   readonly lease: FeedScene['lease'];
 }
@@ -39,7 +39,7 @@ export async function tellHeldUpBySource(
   { pid, state, pump }: Writing,
   stop: AbortSignal,
 ): Promise<void> {
-  const { clock, log, source } = options;
+  const { clock, log } = options;
   let told: string | null = null;
   while (!stop.aborted) {
     await clock.delay(LOOK_MS, stop);
@@ -49,7 +49,7 @@ export async function tellHeldUpBySource(
     const reason: string | null = held ?? (isWaiting ? told : null);
     if (stop.aborted || reason === told) continue;
     if (reason !== null) {
-      log.warn({ source, target: lease.target, reason }, 'feed held up');
+      log.warn({ reason }, 'feed held up');
       await saveFeedState(control, lease, { state: 'retrying', reason, lastError: reason });
     } else if (told !== null) await saveFeedState(control, lease, { state, reason, instead: told });
     told = reason;
@@ -98,7 +98,7 @@ export async function toldWhile<T>(
  */
 export function heldUpByTarget(scene: FeedScene): (reason: string | null) => Promise<void> {
   const { options, control, lease } = scene;
-  const { clock, log, source } = options;
+  const { clock, log } = options;
   let held: { readonly sinceMs: number; isTold: boolean } | null = null;
   return async (reason) => {
     if (reason === null) {
@@ -109,7 +109,7 @@ export function heldUpByTarget(scene: FeedScene): (reason: string | null) => Pro
     }
     held ??= { sinceMs: clock.monotonicMs(), isTold: false };
     if (clock.monotonicMs() - held.sinceMs < PATIENCE_MS) return;
-    if (!held.isTold) log.warn({ source, target: lease.target, reason }, 'feed held up');
+    if (!held.isTold) log.warn({ reason }, 'feed held up');
     held.isTold = true;
     await saveFeedState(control, lease, { state: 'retrying', reason });
   };

@@ -33,7 +33,7 @@ export async function buildIndex(
     return true;
   } catch (error) {
     if (stop.aborted) return true;
-    options.log.warn({ target: lease.target, relation, error: say(error) }, 'an index could not be built');
+    options.log.warn({ relation, error: say(error) }, 'an index could not be built');
     await saveLastError(control, lease, `${printTable(table)}: an index could not be built: ${say(error)}`);
     return false;
   } finally {

@@ -9,8 +9,7 @@ const RESTORED = 'schema nearjoin was set up anew: parts of it were gone';
 const LEFT_ALONE = 'a source is left alone';
 
 /** Somebody who competes for a feed. */
-export interface Competitor
-  extends Pick<FeedOptions, 'source' | 'target' | 'installation' | 'clock' | 'log'> {
+export interface Competitor extends Pick<FeedOptions, 'source' | 'installation' | 'clock' | 'log'> {
   readonly isWanted: () => boolean;
   /** What is wanted has changed. */
   readonly wake: Notifier;
@@ -22,18 +21,17 @@ export interface Competitor
  */
 export async function ownSchema(
   client: Queryable,
-  { source, target, installation, clock, log, isWanted, wake }: Competitor,
+  { source, installation, clock, log, isWanted, wake }: Competitor,
   signal: AbortSignal,
 ): Promise<string | null> {
   const { id, restored } = await migrate(client);
-  if (restored.length > 0) log.warn({ source, restored }, RESTORED);
+  if (restored.length > 0) log.warn({ restored }, RESTORED);
   if (installation === null) return id;
   let told: string | null = null;
   while (!signal.aborted) {
     const owner = await claimSchema(client, installation);
     if (owner === null) return id;
-    if (owner !== told)
-      log.warn({ source, target, reason: ownedByOther(source, owner, installation) }, LEFT_ALONE);
+    if (owner !== told) log.warn({ reason: ownedByOther(source, owner, installation) }, LEFT_ALONE);
     if (!isWanted()) return null;
     told = owner;
     await restUnless(wake, { clock, ms: POLL_MS }, signal);

@@ -86,18 +86,13 @@ export async function bringToOrder(
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
-async function holdable(
-  { options, names, lease }: FeedScene,
-  client: Queryable,
-  wanted: Wanted,
-): Promise<Wanted> {
+async function holdable({ options, names }: FeedScene, client: Queryable, wanted: Wanted): Promise<Wanted> {
   if (wanted.kind === 'unknown') return wanted;
   const tables: WantedTable[] = [];
   for (const each of wanted.tables) {
     const { ref } = each.table;
     if (await names.areHeld(client, ref)) tables.push(each);
-    else if (names.isNews(ref))
-      options.log.warn({ target: lease.target, table: ref, reason: NO_NAME }, NOT_CACHED);
+    else if (names.isNews(ref)) options.log.warn({ table: ref, reason: NO_NAME }, NOT_CACHED);
   }
   return { ...wanted, tables };
 }
@@ -145,7 +140,7 @@ async function publish(
   const begun = await exclusively((client) => loadStoredTables(client, lease.target));
   await discard(asTheyAre(gone, begun), { exclusively, sinks, clock, before }, signal);
   for (const { stored, afterwards } of gone) {
-    const fields = { target: lease.target, table: stored.table };
+    const fields = { table: stored.table };
     if (afterwards.kind === 'failed') log.warn({ ...fields, reason: afterwards.reason }, NOT_CACHED);
     else if ('reason' in afterwards && afterwards.reason !== null)
       log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
@@ -155,7 +150,7 @@ async function publish(
 
 /** Hides copies of which some parts may be wrong, before freshness may be proved again. */
 async function hideRenewed(
-  { options, lease }: FeedScene,
+  { options }: FeedScene,
   { exclusively, sinks, cancel }: Tools,
   { actions }: FeedPlan,
   signal: AbortSignal,
@@ -166,7 +161,7 @@ async function hideRenewed(
     const { stored, reason } = action;
     await cancel(stored.table);
     await renew(action, { exclusively, sinks, clock }, signal);
-    log.info({ target: lease.target, table: stored.table, reason }, 'parts of a table are copied again');
+    log.info({ table: stored.table, reason }, 'parts of a table are copied again');
   }
 }
 
@@ -190,7 +185,7 @@ async function note(
     if (action.kind === 'refuse' && action.stored === null) {
       const { table, reason } = action;
       await exclusively((client) => saveRefused(client, lease.target, table, reason));
-      log.warn({ target: lease.target, table, reason }, NOT_CACHED);
+      log.warn({ table, reason }, NOT_CACHED);
     }
     if (action.kind === 'note-shape') {
       const isNoted = await exclusively((client) => saveShape(client, action.stored, action.shape));
@@ -200,7 +195,7 @@ async function note(
       const { stored, wanted, reason } = action;
       await cancel(stored.table);
       await exclusively((client) => replace(client, stored, { columns: wanted.columns, reason }));
-      const fields = { target: lease.target, table: stored.table, reason };
+      const fields = { table: stored.table, reason };
       log.info(fields, 'a table is copied again, the copy there is serves meanwhile');
       await onStep?.('replace:noted');
     }

@@ -59,15 +59,12 @@ export class WantedNow {
 
   /** For the time of a table that lingers to be over. */
   #wait(): void {
-    const { clock, log, source, target } = this.#options;
+    const { clock, log } = this.#options;
     this.#waiting.abort();
     this.#waiting = new AbortController();
     const ms = this.#linger.nextMs();
     if (ms === null) return;
-    log.info(
-      { source, target, ms: Math.round(ms) },
-      'a table is wanted no more: its copy is kept for a while',
-    );
+    log.info({ ms: Math.round(ms) }, 'a table is wanted no more: its copy is kept for a while');
     const signal = AbortSignal.any([this.#waiting.signal, this.#signal]);
     void clock.delay(ms, signal).then(() => {
       if (!signal.aborted) this.#onTimeOver(this.#asked);

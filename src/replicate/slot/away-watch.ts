@@ -6,7 +6,7 @@ import { Unread } from './unread.ts';
 const LOOK_MS = 1_000;
 
 /** Whose target is watched, and what it may hold back. */
-export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 'source' | 'target'>;
+export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log'>;
 
 /**
  * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
@@ -54,14 +54,14 @@ export class AwayWatch {
   }
 
   async #look(connector: Connector): Promise<void> {
-    const { limits, log, source, target } = this.#options;
+    const { limits, log } = this.#options;
     const health = await connector.slotHealth();
     const isLeft = this.#unread.isLong(health); // each look counts, also below the ceiling
     if (isLeft && 'retainedWalBytes' in health && health.retainedWalBytes > limits.maxRetainedWalBytes) {
       // The lost slot is found when the source is back; the cache is given up and made anew then.
       await connector.drop();
       const why = new RetainedTooMuch(health.retainedWalBytes, limits.maxRetainedWalBytes).message;
-      log.warn({ source, target, slot: connector.slot, why }, 'slot dropped while nobody reads from it');
+      log.warn({ slot: connector.slot, why }, 'slot dropped while nobody reads from it');
     }
     // Last: where the publication is somebody else's it fails for as long as a table of it lacks its key.
     await connector.protect();

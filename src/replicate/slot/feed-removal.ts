@@ -7,10 +7,7 @@ import { Unread } from './unread.ts';
 const NO_SUCH_DATABASE = '3D000';
 
 /** What the removal of a feed needs; the source's address is null when only its target is left. */
-export type RemovalOptions = Pick<
-  FeedOptions,
-  'clock' | 'limits' | 'log' | 'source' | 'target' | 'targetUrl'
-> & {
+export type RemovalOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log' | 'targetUrl'> & {
   readonly sourceUrl: string | null;
 };
 
@@ -97,9 +94,9 @@ export class FeedRemoval {
   }
 
   #say(name: string | null, error: unknown, text: string): void {
-    const { log, source, target, sourceUrl, targetUrl } = this.#options;
+    const { log, sourceUrl, targetUrl } = this.#options;
     const databases = { sourceDatabase: databaseOf(sourceUrl), targetDatabase: databaseOf(targetUrl) };
-    log.warn({ source, target, slot: name, publication: name, ...databases, error: say(error) }, text);
+    log.warn({ slot: name, publication: name, ...databases, error: say(error) }, text);
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
 import { readCacheStatus } from '../../cache/status/status.ts';
+import { logOfFeed } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
 import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';
@@ -87,7 +88,8 @@ export class LeftTargets {
     const { clock, limits, random, connect } = this.#options;
     const connector = connect(left.targetUrl, left.slot);
     // The new address may lead nowhere, until somebody sees that.
-    const watch = new AwayWatch({ ...this.#options, ...left }, connect(left.targetUrl, left.slot));
+    const log = logOfFeed(this.#options.log, left);
+    const watch = new AwayWatch({ clock, limits, log }, connect(left.targetUrl, left.slot));
     const unread = new Unread(this.#options);
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
     const patience = { untilMs: clock.monotonicMs() + limits.giveUpAfterMs };

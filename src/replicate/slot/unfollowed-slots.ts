@@ -1,4 +1,5 @@
 import type { Connector } from '../../../connectors/connector.ts';
+import { logOfFeed } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
@@ -77,9 +78,12 @@ export class UnfollowedSlots {
     this.#options.log.warn({ source, target, slot }, text);
   }
 
-  #watch({ slot, source, target }: NotedSlot, targetUrl: string): Care {
+  #watch(noted: NotedSlot, targetUrl: string): Care {
     const { clock, limits, log, connect } = this.#options;
-    const watch = new AwayWatch({ clock, limits, log, source, target }, connect(targetUrl, slot));
+    const watch = new AwayWatch(
+      { clock, limits, log: logOfFeed(log, noted) },
+      connect(targetUrl, noted.slot),
+    );
     return { kind: 'watch', stop: () => watch.stop() };
   }
 
@@ -96,15 +100,13 @@ export class UnfollowedSlots {
   }
 
   async #removed(noted: NotedSlot, targetUrl: string, signal: AbortSignal): Promise<void> {
-    const { clock, limits, log, connect, random } = this.#options;
-    const { slot, source, target } = noted;
-    log.info(
-      { source, target, slot, ms: limits.removalDelayMs },
-      'the source of a slot is gone: it goes soon',
-    );
+    const { clock, limits, connect, random } = this.#options;
+    const { slot } = noted;
+    const log = logOfFeed(this.#options.log, noted);
+    log.info({ slot, ms: limits.removalDelayMs }, 'the source of a slot is gone: it goes soon');
     await clock.delay(limits.removalDelayMs, signal);
     const connector = connect(targetUrl, slot);
-    const removal = new FeedRemoval({ clock, limits, log, source, target, sourceUrl: null, targetUrl });
+    const removal = new FeedRemoval({ clock, limits, log, sourceUrl: null, targetUrl });
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
     try {
       while (!signal.aborted && !(await this.#triedRemoving(noted, { connector, removal })))

@@ -73,7 +73,7 @@ export class Verifier {
       this.#isComparing = false;
       await finishVerification(control, lease, claimed, { reason, report });
       const differing = report.reduce((sum, table) => sum + remainingOf(table), 0);
-      const fields = { target: lease.target, id: claimed.id, tables: report.length, differing, reason };
+      const fields = { id: claimed.id, tables: report.length, differing, reason };
       if (differing > 0 || reason !== null) log.warn(fields, 'cache compared with its target');
       else log.info(fields, 'cache compared with its target');
     }

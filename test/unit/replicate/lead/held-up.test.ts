@@ -37,7 +37,7 @@ test('what waits is told once, also while it tries again and again, and that it 
   };
   await tellHeldUpBySource(
     {
-      options: { clock: { monotonicMs: () => 0, delay }, log, source: 'pg1' },
+      options: { clock: { monotonicMs: () => 0, delay }, log },
       control: {
         query: (statement, values = []) =>
           Promise.resolve({ rows: answer(statement, values), rowCount: null, fields: [] }),
@@ -56,6 +56,6 @@ test('what waits is told once, also while it tries again and again, and that it 
     },
     stop.signal,
   );
-  expect(logged).toEqual([{ source: 'pg1', target: 'pg2', reason: SAID }]);
+  expect(logged).toEqual([{ reason: SAID }]);
   expect(saved).toEqual(['retrying', 'streaming']);
 });

@@ -43,8 +43,6 @@ async function done(
       clock: { ...systemClock, delay: (ms) => Promise.resolve(void steps.push(`rest ${ms}`)) },
       limits: { ...DEFAULT_LIMITS, unreadMs: 0 },
       log: { debug: say, info: say, warn: say, error: say },
-      source: 'pg1',
-      target: 'pg2',
     },
     connector as Connector,
   );
