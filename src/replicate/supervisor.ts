@@ -64,6 +64,7 @@ export class Supervisor {
   readonly #moved: MovedFeeds;
   readonly #unfollowed: UnfollowedSlots;
   #latest: SupervisedSnapshot | null = null;
+  #adapted: Promise<void> = Promise.resolve();
   #done: Promise<void> | null = null;
 
   constructor(options: SupervisorOptions) {
@@ -101,7 +102,7 @@ export class Supervisor {
       const before = this.#latest?.catalog.resourceVersion;
       this.#latest = snapshot;
       await this.#notes.read(this.#running.values());
-      await this.#adapt(snapshot);
+      await this.#adapt();
       // An administrator changed the metadata, or had it read again.
       if (before !== snapshot.catalog.resourceVersion)
         for (const { runner } of this.#running.values()) runner.tryNow();
@@ -114,7 +115,15 @@ export class Supervisor {
     }
   }
 
-  async #adapt(snapshot: SupervisedSnapshot): Promise<void> {
+  /** One after the other, each to the newest catalog of its turn: a feed that has ended asks for it beside the next catalog. */
+  #adapt(): Promise<void> {
+    this.#adapted = this.#adapted.then(async () => {
+      if (this.#latest !== null) await this.#adaptTo(this.#latest);
+    });
+    return this.#adapted;
+  }
+
+  async #adaptTo(snapshot: SupervisedSnapshot): Promise<void> {
     const wanted = new Map<string, WantedTable[]>();
     for (const each of snapshot.catalog.wanted)
       keptIn(wanted, keyOf(each.source, each.target), () => []).push(each);
@@ -213,7 +222,7 @@ export class Supervisor {
     await this.#notes.forgetDropped(running);
     if (this.#running.get(key) !== running) return;
     this.#running.delete(key);
-    if (this.#latest !== null && !this.#stopping.signal.aborted) await this.#adapt(this.#latest);
+    if (!this.#stopping.signal.aborted) await this.#adapt();
   }
 
   #isMoved({ source, target, sourceUrl, targetUrl, kafka }: Running): boolean {
