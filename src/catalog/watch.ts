@@ -10,13 +10,8 @@ import type { Catalog } from './catalog.ts';
 import type { Found } from './introspection.ts';
 import { Resolver, type ResolveSettings } from './resolve.ts';
 import type { ReadingNotes } from './watch/noted-reading.ts';
-import {
-  type BookOptions,
-  DEFAULT_INTERVALS,
-  SourceBook,
-  type SourceReadings,
-  type ToRead,
-} from './watch/source-book.ts';
+import { type BookOptions, DEFAULT_INTERVALS, SourceBook, type ToRead } from './watch/source-book.ts';
+import type { SourceReadings } from './watch/source-readings.ts';
 import { Spaced } from './watch/spaced.ts';
 
 /** A catalog, the metadata it was made from, and the addresses of the databases. */
@@ -74,7 +69,7 @@ export class CatalogWatch {
     this.#basis = basis;
     this.#snapshot = this.#build(basis, 1);
     this.#looks = new Spaced(LOOK_REST_MS, systemClock, async (source) => {
-      await this.#guarded('sources', () => this.#renew(source));
+      await this.#guarded('sources', () => this.#look(source));
     });
   }
 
@@ -136,7 +131,8 @@ export class CatalogWatch {
   ): Promise<{ readonly readings: SourceReadings; readonly catalog: Catalog }> {
     const { inconsistent } = this.#snapshot.catalog;
     const known = await this.#against(metadata, toRead);
-    return hasNewProblem(known.catalog, inconsistent) ? this.#against(metadata, 'all') : known;
+    if (!hasNewProblem(known.catalog, inconsistent)) return known;
+    return this.#against(metadata, toRead === 'noted' ? 'answering' : 'all');
   }
 
   async #against(
@@ -181,7 +177,7 @@ export class CatalogWatch {
   async close(): Promise<void> {
     this.#closed.abort();
     await Promise.all(this.#loops);
-    await this.#queue;
+    await Promise.all([this.#queue, this.#looks.ended()]);
   }
 
   async #followStore(): Promise<void> {
@@ -197,7 +193,8 @@ export class CatalogWatch {
   /** A version is told once: what fails over it is tried until it works. */
   async #untilDone(work: () => Promise<void>): Promise<void> {
     const { retryMs, longestRetryMs } = { ...DEFAULT_INTERVALS, ...this.#options.intervals };
-    for (let restMs = retryMs; !(await this.#guarded('metadata', work)); restMs *= 2)
+    const inTurn = (): Promise<void> => this.#inTurn(work);
+    for (let restMs = retryMs; !(await this.#guarded('metadata', inTurn)); restMs *= 2)
       await systemClock.delay(Math.min(restMs, longestRetryMs), this.#closed.signal);
   }
 
@@ -207,12 +204,14 @@ export class CatalogWatch {
     while (!signal.aborted) {
       await systemClock.delay(Math.min(retryMs, fingerprintMs), signal);
       if (signal.aborted) return;
-      await this.#guarded('sources', () => this.#renew(null));
+      // Each by itself: nothing waits for a database that does not answer.
+      for (const source of this.#book.due()) if (this.#looks.isIdle(source)) void this.#looks.next(source);
     }
   }
 
-  async #renew(only: SourceName | null): Promise<void> {
-    const readings = await this.#book.renew(this.#closed.signal, only);
+  async #look(source: SourceName): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    const readings = await this.#book.look(source, this.#closed.signal);
     if (readings !== null) this.#publish({ stored: this.#basis.stored, readings });
   }
 
@@ -221,10 +220,10 @@ export class CatalogWatch {
     this.#publish({ stored, readings: await read(stored.metadata) });
   }
 
-  #publish(basis: Basis): void {
+  #publish(found: Basis): void {
     if (this.#closed.signal.aborted) return;
     const { stored, readings } = this.#basis;
-    this.#book.keep(basis.readings);
+    const basis = { stored: found.stored, readings: this.#book.keep(found.readings) };
     const isSame = stored.resourceVersion === basis.stored.resourceVersion && readings.sameAs(basis.readings);
     if (isSame) return;
     this.#basis = basis;
@@ -257,7 +256,7 @@ export class CatalogWatch {
   /** Whether it is done, or nobody wants it any more. */
   async #guarded(what: string, work: () => Promise<void>): Promise<boolean> {
     try {
-      await this.#inTurn(work);
+      await work();
       return true;
     } catch (error) {
       if (this.#closed.signal.aborted) return true;

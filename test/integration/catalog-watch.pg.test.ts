@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { findTable } from '../../src/catalog/catalog.ts';
@@ -9,6 +10,7 @@ import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.
 import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 const log = { info: () => undefined, warn: () => undefined };
 const FAST = { fingerprintMs: 50, fullMs: 60_000, retryMs: 50, longestRetryMs: 100, timeoutMs: 60_000 };
@@ -284,6 +286,60 @@ test('a database that goes away keeps its last known tables, for answers from th
   await watch.refresh();
   expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
   expect(watch.current().urls.get('pg2')).toBe(url.href);
+});
+
+test('a database that does not answer keeps neither metadata nor other databases waiting', async () => {
+  const { here, target, store } = await world();
+  await here.query('create table items (id int8 primary key)');
+  await save(store, document(here.url, target.url));
+  const watch = await open(store, {}, { ...FAST, timeoutMs: 600_000 });
+  const holder = new pg.Client({ connectionString: target.url });
+  await holder.connect();
+  cleanUps.push(() => holder.end());
+  await holder.query('begin; lock table pg_enum in access exclusive mode');
+  const stuck = async (): Promise<readonly unknown[]> => {
+    const { rows } = await target.query(
+      `select pid from pg_stat_activity
+       where datname = current_database() and application_name = 'nearjoin catalog' and wait_event_type = 'Lock'`,
+    );
+    return rows;
+  };
+  await poll('a look that gets no answer', async () => (await stuck()).length === 1);
+  const looking = await stuck();
+  await save(store, document(here.url, target.url, [{ table: 'items' }]));
+  await poll('the new metadata', () => columns(watch.current().catalog, 'pg1', 'items').length === 1);
+  await here.query('alter table items add column note text');
+  await poll('the other database', () => columns(watch.current().catalog, 'pg1', 'items').length === 2);
+  expect(await stuck()).toEqual(looking);
+  expect(columns(watch.current().catalog, 'pg2', 'users')).toEqual(['id', 'name']);
+  await holder.query('rollback; alter table users add column age int');
+  await poll('the change', () => columns(watch.current().catalog, 'pg2', 'users').includes('age'));
+});
+
+test('what follows a saved change does not ask a database that left the last look without an answer', async () => {
+  const { here, target, store } = await world();
+  await using proxy = await startProxy(target.server);
+  const url = proxy.through(target.url);
+  await save(store, document(here.url, url));
+  const watch = await open(store, {}, { ...FAST, fingerprintMs: 60_000 });
+  proxy.setMode('refuse');
+  const asked = proxy.connectionsMade;
+  await watch.follow();
+  expect(proxy.connectionsMade).toBe(asked + 1);
+  await watch.look(['pg2']);
+  await watch.follow();
+  expect(proxy.connectionsMade).toBe(asked + 2);
+  // What a command has read of it since is known.
+  proxy.setMode('forward');
+  await target.query('alter table users add column age int');
+  const wanted = document(here.url, url);
+  wanted.sources[1]?.tables.push({ table: { schema: 'public', name: 'fresh' } });
+  await target.query('create table fresh (id int8 primary key)');
+  expect((await watch.tryResolve(wanted)).inconsistent).toEqual([]);
+  await store.save(wanted, (await store.load()).resourceVersion);
+  await watch.follow();
+  expect(columns(watch.current().catalog, 'pg2', 'fresh')).toEqual(['id']);
+  expect(watch.current().catalog.inconsistent).toEqual([]);
 });
 
 test('a database that is down when a node starts is known by what it last said', async () => {

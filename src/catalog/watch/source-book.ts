@@ -4,10 +4,11 @@ import type { SourceName } from '../../core/names.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 import { sourceUrl } from '../../metadata/connection-url.ts';
 import type { Metadata, SourceMetadata } from '../../metadata/model.ts';
-import { type Asked, answersAll, askedOf, askedText, covers } from '../introspect/asked.ts';
+import { type Asked, answersAll, askedOf } from '../introspect/asked.ts';
 import { fingerprintOf, introspect } from '../introspect.ts';
-import { type Found, type Introspection, type Introspections, isAvailable } from '../introspection.ts';
+import { type Found, type Introspection, isAvailable, type Unavailable } from '../introspection.ts';
 import { NotedReadings, type ReadingNotes } from './noted-reading.ts';
+import { type Entry, fits, latest, newer, SourceReadings } from './source-readings.ts';
 
 /** How often databases are asked whether they changed, and how long they may take to answer. */
 export interface Intervals {
@@ -30,17 +31,6 @@ export const DEFAULT_INTERVALS: Intervals = {
   timeoutMs: 15_000,
 };
 
-/** What is known of one database, and when to ask it again. */
-interface Entry {
-  readonly url: string | null;
-  readonly asked: Asked;
-  readonly found: Found;
-  readonly readAt: number;
-  readonly lookedAt: number;
-  readonly dueAt: number;
-  readonly failures: number;
-}
-
 /** A source as the metadata describes it now. */
 interface Described {
   readonly url: string | null;
@@ -48,11 +38,14 @@ interface Described {
   readonly asked: Asked;
 }
 
+type Dated = Pick<Entry, 'url' | 'asked' | 'begunAt' | 'failures'>;
+
 /**
  * Which databases `consult` reads. `unknown`: those that this node has not read yet. `noted`: of these only the ones that no other node
- * has just read and noted. `changed`: also those that say that they have changed. `all`: every one.
+ * has just read and noted. `changed`: also those that say that they have changed. `answering`: every one that has answered the last look.
+ * `all`: every one. Of a known database that does not answer only this waits for an answer: looks tell when it is back.
  */
-export type ToRead = 'unknown' | 'noted' | 'changed' | 'all';
+export type ToRead = 'unknown' | 'noted' | 'changed' | 'answering' | 'all';
 
 /** What a book needs from outside. */
 export interface BookOptions {
@@ -95,39 +88,52 @@ export class SourceBook {
     const described = this.#describe(source);
     const known = this.#entries.get(source.name);
     if (toRead === 'all') return this.#read(described, known, signal);
-    if (!fits(known, described) || !this.#isRecent(known)) {
-      const spared = await this.#spared(source.name, described, toRead);
-      return spared ?? (await this.#read(described, known, signal));
+    const tried = this.#triedSince(known, source.name, described);
+    if (tried !== null) return tried;
+    if (!fits(known, described)) {
+      const noted = toRead === 'noted' ? await this.#justNoted(described) : null;
+      return noted ?? (await this.#read(described, known, signal));
     }
-    const isSame = toRead !== 'changed' || (await this.#isAsRead(known, signal));
-    return isSame ? known : this.#read(described, known, signal);
+    const isKept = await this.#isKept(known, toRead, signal);
+    return isKept ? known : this.#read(described, known, signal);
   }
 
-  /** Takes these readings as what is known from now on. */
-  keep(readings: SourceReadings): void {
-    this.#entries = readings.entries;
+  async #isKept(known: Entry, toRead: Exclude<ToRead, 'all'>, signal: AbortSignal): Promise<boolean> {
+    if (toRead === 'unknown' || toRead === 'noted' || known.isSilent) return true;
+    return toRead === 'changed' && (await this.#isAsRead(known, signal));
   }
 
-  /** Asks the databases that are due, or just `only` one at once; null when none of them has changed. */
-  async renew(signal: AbortSignal, only: SourceName | null = null): Promise<SourceReadings | null> {
-    const now = systemClock.monotonicMs();
-    const before = this.#entries;
-    const isAsked = (name: SourceName, { dueAt }: Entry): boolean =>
-      only === null ? dueAt <= now : name === only;
-    const entries = await Promise.all(
-      [...before].map(async ([name, entry]): Promise<[SourceName, Entry]> => {
-        return [name, isAsked(name, entry) ? await this.#renewed(entry, signal) : entry];
-      }),
+  /** What was read a moment ago to try this metadata, where nothing that fits is known since. */
+  #triedSince(known: Entry | undefined, name: SourceName, described: Described): Entry | null {
+    const tried = this.#tried.get(name);
+    if (!fits(tried, described) || !this.#isFresh(tried)) return null;
+    return fits(known, described) && known.begunAt >= tried.begunAt ? null : tried;
+  }
+
+  /** Takes these readings as what is known from now on, but for what was read later and is known already. */
+  keep(readings: SourceReadings): SourceReadings {
+    const entries = [...readings.entries].map(
+      ([name, entry]) => [name, latest(entry, this.#entries.get(name))] as const,
     );
-    const readings = new SourceReadings(new Map(entries));
-    const isSame = entries.every(([name, entry]) => before.get(name)?.found === entry.found);
-    if (isSame && this.#entries === before) this.keep(readings);
-    return isSame ? null : readings;
+    this.#entries = new Map(entries);
+    return new SourceReadings(this.#entries);
   }
 
-  /** Whether an entry may be used without asking: a failure only until it is time to try again. */
-  #isRecent(entry: Entry): boolean {
-    return isAvailable(entry.found) || entry.dueAt > systemClock.monotonicMs();
+  /** The databases that are to be looked at again. */
+  due(): readonly SourceName[] {
+    const now = systemClock.monotonicMs();
+    return [...this.#entries].filter(([, { dueAt }]) => dueAt <= now).map(([name]) => name);
+  }
+
+  /** Asks one database whether it has changed; null when it is none any more. */
+  async look(name: SourceName, signal: AbortSignal): Promise<SourceReadings | null> {
+    const before = this.#entries.get(name);
+    if (before === undefined) return null;
+    const looked = await this.#renewed(before, signal);
+    const entry = this.#entries.get(name);
+    return entry === undefined
+      ? null
+      : new SourceReadings(new Map(this.#entries).set(name, latest(entry, looked)));
   }
 
   /** Whether the database was looked at so lately that it need not be looked at again. */
@@ -139,18 +145,11 @@ export class SourceBook {
     return systemClock.monotonicMs() - lookedAt;
   }
 
-  /** What spares reading a database: what was read to try this metadata, or what another node has just noted. */
-  async #spared(name: SourceName, described: Described, toRead: ToRead): Promise<Entry | null> {
-    const tried = this.#tried.get(name);
-    if (fits(tried, described) && this.#isFresh(tried)) return tried;
-    return toRead === 'noted' ? await this.#justNoted(described) : null;
-  }
-
-  /** Whether a database says the same of itself as when it was read; the rows of enum tables are not in that. */
+  /** Whether a database says nothing else of itself than when it was read; the rows of enum tables are not in that. */
   async #isAsRead(entry: Entry, signal: AbortSignal): Promise<boolean> {
     const { url, found, asked } = entry;
     if (url === null || !isAvailable(found) || asked.enumTables.length > 0) return false;
-    const fingerprint = await this.#fingerprint(url, asked, signal).catch(() => null);
+    const fingerprint = await this.#fingerprint(url, asked, signal).catch(() => found.fingerprint);
     return fingerprint === found.fingerprint;
   }
 
@@ -162,32 +161,41 @@ export class SourceBook {
     if (entry.url === null) return this.#dated(entry, entry.found);
     const isFullTime = systemClock.monotonicMs() - entry.readAt >= this.#intervals.fullMs;
     if (!isFullTime && isAvailable(entry.found)) {
+      const { readAt } = entry;
       try {
         const fingerprint = await this.#fingerprint(entry.url, entry.asked, signal);
-        if (fingerprint === entry.found.fingerprint)
-          return { ...this.#dated(entry, entry.found), readAt: entry.readAt };
+        if (fingerprint === entry.found.fingerprint) return { ...this.#dated(entry, entry.found), readAt };
       } catch {
         // Down for now: what was known is kept for cached reads, as nobody can tell yet whether it has changed.
         const looked = this.#dated(entry, entry.found);
-        return { ...looked, readAt: entry.readAt, dueAt: looked.lookedAt + this.#intervals.fingerprintMs };
+        const dueAt = looked.lookedAt + this.#intervals.fingerprintMs;
+        return { ...looked, readAt, dueAt, isSilent: true };
       }
     }
     return this.#read({ url: entry.url, problem: null, asked: entry.asked }, entry, signal);
   }
 
   async #read(described: Described, entry: Entry | undefined, signal: AbortSignal): Promise<Entry> {
+    const { url, asked } = described;
+    const begunAt = systemClock.monotonicMs();
     const found = await this.#ask(described, signal);
-    const old = entry !== undefined && entry.url === described.url ? entry.found : undefined;
-    const base = { url: described.url, asked: described.asked, failures: entry?.failures ?? 0 };
-    const kept = newer(old ?? (await this.#recalled(described, found)), found);
-    if (kept !== old && isAvailable(found) && described.url !== null)
-      await this.#notes.note(described.url, found);
+    const old = entry?.url === url ? entry : undefined;
+    const base = { url, asked, begunAt, failures: entry?.failures ?? 0 };
+    if (!isAvailable(found)) return this.#unread(base, old, found);
+    const kept = newer(old?.found, found);
+    if (kept !== old?.found && url !== null) await this.#notes.note(url, found);
     return this.#dated(base, kept);
   }
 
+  async #unread(base: Dated, old: Entry | undefined, found: Unavailable): Promise<Entry> {
+    const kept = newer(old?.found ?? (await this.#recalled(base, found)), found);
+    const begunAt = old?.begunAt ?? Number.NEGATIVE_INFINITY;
+    return { ...this.#dated({ ...base, begunAt }, kept), isSilent: true };
+  }
+
   /** What a database said last, for a node that has just started and gets no answer from it. */
-  async #recalled({ url }: Described, found: Found): Promise<Introspection | undefined> {
-    if (url === null || isAvailable(found)) return undefined;
+  async #recalled({ url }: Dated, found: Unavailable): Promise<Introspection | undefined> {
+    if (url === null) return undefined;
     const recalled = await this.#notes.recall(url);
     if (recalled === null) return undefined;
     const { database } = recalled.reading.server;
@@ -204,8 +212,8 @@ export class SourceBook {
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
     if (!answersAll(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;
-    const { lookedAt, dueAt, ...entry } = this.#dated({ url, asked, failures: 0 }, reading);
-    const at = lookedAt - ageMs;
+    const at = systemClock.monotonicMs() - ageMs;
+    const { dueAt, ...entry } = this.#dated({ url, asked, begunAt: at, failures: 0 }, reading);
     return { ...entry, readAt: at, lookedAt: at, dueAt: dueAt - ageMs };
   }
 
@@ -219,14 +227,14 @@ export class SourceBook {
     }
   }
 
-  #dated(entry: Pick<Entry, 'url' | 'asked' | 'failures'>, found: Found): Entry {
+  #dated(entry: Dated, found: Found): Entry {
     const { fingerprintMs, fullMs, retryMs, longestRetryMs } = this.#intervals;
     const now = systemClock.monotonicMs();
     const failures = isAvailable(found) ? 0 : entry.failures + 1;
     const restMs = this.#options.isTold === true ? fullMs : fingerprintMs;
     const pause =
       failures === 0 ? restMs : Math.min(longestRetryMs, retryMs * 2 ** Math.min(failures - 1, 10));
-    return { ...entry, found, failures, readAt: now, lookedAt: now, dueAt: now + pause };
+    return { ...entry, found, failures, readAt: now, lookedAt: now, dueAt: now + pause, isSilent: false };
   }
 
   #describe(source: SourceMetadata): Described {
@@ -238,52 +246,4 @@ export class SourceBook {
       return { url: null, problem: messageOf(error), asked };
     }
   }
-}
-
-/** One consistent set of answers. */
-export class SourceReadings {
-  readonly entries: ReadonlyMap<SourceName, Entry>;
-
-  constructor(entries: ReadonlyMap<SourceName, Entry>) {
-    this.entries = entries;
-  }
-
-  introspections(): Introspections {
-    return new Map([...this.entries].map(([name, entry]) => [name, entry.found]));
-  }
-
-  urls(): ReadonlyMap<SourceName, string> {
-    return new Map(
-      [...this.entries].flatMap(([name, { url }]) => (url === null ? [] : [[name, url] as const])),
-    );
-  }
-
-  /** The databases that are in both and do not say the same. */
-  differingFrom(other: SourceReadings): readonly SourceName[] {
-    return [...this.entries].flatMap(([name, { found }]) => {
-      const there = other.entries.get(name);
-      return there === undefined || there.found === found ? [] : [name];
-    });
-  }
-
-  /** Whether both would resolve to the same catalog, given the same metadata. */
-  sameAs(other: SourceReadings): boolean {
-    if (this.entries.size !== other.entries.size) return false;
-    return [...this.entries].every(([name, entry]) => {
-      const there = other.entries.get(name);
-      return there !== undefined && there.found === entry.found && there.url === entry.url;
-    });
-  }
-}
-
-function fits(entry: Entry | undefined, described: Described): entry is Entry {
-  return entry !== undefined && entry.url === described.url && covers(entry.asked, described.asked);
-}
-
-/** The old reading when the new one says the same or failed, else the new one: the same object always means "unchanged". */
-function newer(old: Found | undefined, found: Found): Found {
-  if (old === undefined) return found;
-  if (!isAvailable(found)) return isAvailable(old) || old.unavailable === found.unavailable ? old : found;
-  if (!isAvailable(old) || old.fingerprint !== found.fingerprint) return found;
-  return askedText(old) === askedText(found) ? old : found;
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Spaced } from '../../../../src/catalog/watch/spaced.ts';
 import type { Clock } from '../../../../src/core/waiting/clock.ts';
 
@@ -37,6 +37,32 @@ test('everybody who asks before it begins shares it; who asks later gets the nex
   expect(begun).toEqual([0, 250]);
   ends[1]?.();
   await second;
+});
+
+test('one key’s runs follow each other, and keep those of no other waiting', async () => {
+  const begun: string[] = [];
+  const ends: (() => void)[] = [];
+  const spaced = new Spaced<string>(0, jumpingClock(), (key) => {
+    begun.push(key);
+    return new Promise((resolve) => ends.push(resolve));
+  });
+  expect(spaced.isIdle('a')).toBe(true);
+  const first = spaced.next('a');
+  await vi.waitUntil(() => begun.length === 1);
+  const second = spaced.next('a');
+  const other = spaced.next('b');
+  await vi.waitUntil(() => begun.length === 2);
+  expect(begun).toEqual(['a', 'b']);
+  expect(spaced.isIdle('a')).toBe(false);
+  ends[1]?.();
+  await other;
+  expect(spaced.isIdle('b')).toBe(true);
+  ends[0]?.();
+  await first;
+  await vi.waitUntil(() => begun.length === 3);
+  ends[2]?.();
+  await Promise.all([second, spaced.ended()]);
+  expect(spaced.isIdle('a')).toBe(true);
 });
 
 test('what fails is told to those who asked, and does not keep the next from beginning', async () => {
