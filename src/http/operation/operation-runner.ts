@@ -22,6 +22,7 @@ import {
   type RunContext,
 } from './prepare-read.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import { noteOf } from './request-notes.ts';
 
 /** What running an operation takes, from the catalog to the databases. */
 export interface OperationRunnerOptions extends ReadParts {
@@ -75,7 +76,7 @@ export class OperationRunner {
     });
     const elapsedMs = clock.monotonicMs() - startedMs;
     this.#count(result, elapsedMs);
-    context.notes?.operations.push({ name: request.operationName, elapsedMs, result });
+    context.notes?.operations.push(noteOf(request.operationName, elapsedMs, result));
     return result;
   }
 

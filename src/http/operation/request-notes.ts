@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../../core/errors.ts';
+import type { TargetReport } from '../../read/freshness.ts';
 import type { Session } from '../auth/session.ts';
 import type { OperationResult } from './graphql-reply.ts';
 
@@ -5,7 +7,15 @@ import type { OperationResult } from './graphql-reply.ts';
 export interface OperationNote {
   readonly name: string | null;
   readonly elapsedMs: number;
-  readonly result: OperationResult;
+  /** Null where it was answered. */
+  readonly code: ErrorCode | null;
+  readonly targets: readonly TargetReport[];
+}
+
+/** Of an operation that has ended, without the bytes of its answer: those of a batch would be kept together until its end. */
+export function noteOf(name: string | null, elapsedMs: number, result: OperationResult): OperationNote {
+  if (result.kind === 'error') return { name, elapsedMs, code: result.error.code, targets: [] };
+  return { name, elapsedMs, code: null, targets: result.targets };
 }
 
 /** What a request's handlers leave for the log line at its end. */

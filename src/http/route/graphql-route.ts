@@ -108,9 +108,7 @@ async function answerGraphql(
     // Each has its turn also when the time is up: it then fails by itself, and leaves the answers before it alone.
     const [turns, never] = [new Turns(BATCH_WIDTH), new Stop()];
     const results = await Promise.all(
-      body.requests.map((one) =>
-        turns.take(async () => fitting(await route.runner.run(one, context)), never),
-      ),
+      body.requests.map((one) => turns.take(() => fitting(() => route.runner.run(one, context)), never)),
     );
     return sendBatch(reply, results, framing);
   } catch (error) {
@@ -120,13 +118,16 @@ async function answerGraphql(
   }
 }
 
-/** Lets a batch's answers through until together they are longer than the limit; the rest become errors. */
-function fittingInto(limitBytes: number): (result: OperationResult) => OperationResult {
+/** Runs a batch's operations until their answers are longer together than the limit; the rest become errors, and are not run. */
+function fittingInto(limitBytes: number): (run: () => Promise<OperationResult>) => Promise<OperationResult> {
   let bytes = 0;
-  return (result) => {
-    if (result.kind === 'error') return result;
-    bytes += result.body.length;
-    if (bytes <= limitBytes) return result;
+  return async (run) => {
+    if (bytes <= limitBytes) {
+      const result = await run();
+      if (result.kind === 'error') return result;
+      bytes += result.body.length;
+      if (bytes <= limitBytes) return result;
+    }
     const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
     return { kind: 'error', error: new NearjoinError('result-too-large', message) };
   };

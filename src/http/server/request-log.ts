@@ -52,12 +52,10 @@ function notesOf(notes: RequestNotes | null): object {
 const LONGEST_NAME = 200;
 
 /** The log's fields of one operation: of what the user wrote only its name. */
-function operationFields({ name: given, elapsedMs, result }: OperationNote): object {
+function operationFields({ name: given, elapsedMs, code, targets }: OperationNote): object {
   const name = given?.slice(0, LONGEST_NAME) ?? null;
-  const ms = toMicros(elapsedMs);
-  if (result.kind === 'error') return { name, ms, code: result.error.code, routes: [] };
-  const routes = result.targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`);
-  return { name, ms, code: null, routes };
+  const routes = targets.map(({ target, route, detail }) => `${target}:${route}:${detail}`);
+  return { name, ms: toMicros(elapsedMs), code, routes };
 }
 
 function toMicros(ms: number): number {
