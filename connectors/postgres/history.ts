@@ -3,18 +3,20 @@ import { must } from '../../src/core/assert.ts';
 import { parseLsn } from '../../src/core/position/lsn.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 
-type Server = Pick<TargetIdentity, 'systemId' | 'timeline' | 'startedAt'>;
+type Server = Pick<TargetIdentity, 'timeline' | 'startedAt'>;
+
+/** The moment in which a server was started, as a number of seconds with six digits behind the point. */
+export const STARTED_AT = 'extract(epoch from pg_postmaster_start_time())::text';
 
 // A server that was started from another's files has its system identifier, and its timeline until it is promoted: only the
-// moment in which it was started tells the two apart. All three stay while it runs: one look holds for all of a connection's life.
+// microsecond in which it was started tells the two apart, and any others. So not every role need be allowed to ask for the
+// identifier. Both stay while a server runs: one look holds for all of a connection's life.
 const SERVER = `
-  select system_identifier::text as system, pg_is_in_recovery() as standby,
+  select pg_is_in_recovery() as standby,
     case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) end as timeline,
-    extract(epoch from pg_postmaster_start_time())::text as started
-  from pg_control_system()`;
+    ${STARTED_AT} as started`;
 
 interface Row {
-  readonly system: string;
   readonly standby: boolean;
   readonly timeline: string | null;
   readonly started: string;
@@ -38,8 +40,7 @@ export class History {
     const { rows } = await client.query<Row>(SERVER);
     const row = must(rows[0], 'what the target says of itself');
     const timeline = Number.parseInt(row.timeline ?? '0', 16);
-    const found = { systemId: row.system, timeline, startedAt: row.started };
-    if (isSame(found, this.#expected)) return;
+    if (timeline === this.#expected.timeline && row.started === this.#expected.startedAt) return;
     const what = row.standby
       ? 'a standby now'
       : 'another server than a moment ago, or that one was failed over or started again';
@@ -54,8 +55,4 @@ export function parseAncestors(file: string): TargetIdentity['ancestors'] {
     if (timeline === undefined || until === undefined) return [];
     return [{ timeline: Number(timeline), until: parseLsn(until) }];
   });
-}
-
-function isSame(a: Server, b: Server): boolean {
-  return a.systemId === b.systemId && a.timeline === b.timeline && a.startedAt === b.startedAt;
 }

@@ -100,6 +100,15 @@ test('a role that is a member of the tables’ owner, and owns the publication',
   expect(rows).toHaveLength(0);
 });
 
+test('a role that may not ask who the server is', async () => {
+  const { rig: feed, ...urls } = await open((names) => [
+    `grant create on database ${names.database} to ${names.feed}`,
+    `grant ${names.owner} to ${names.feed}`,
+    'revoke execute on function pg_control_system() from public',
+  ]);
+  await works(feed, urls);
+});
+
 test('tables that the role may not take out of the publication are told of once, with what takes them out', async () => {
   const { rig: feed, ...urls } = await open((names) => [
     `grant create on database ${names.database} to ${names.feed}`,

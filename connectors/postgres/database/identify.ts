@@ -2,7 +2,7 @@ import { unfitTarget } from '../../../src/core/postgres/oldest-postgres.ts';
 import { ConnectorError, type TargetIdentity } from '../../connector.ts';
 import { type AdminPool, OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { parseAncestors } from '../history.ts';
+import { parseAncestors, STARTED_AT } from '../history.ts';
 import type { Target } from '../settings.ts';
 import { refuseOtherReader } from '../slot.ts';
 
@@ -12,7 +12,6 @@ interface Server {
   readonly is_standby: boolean;
   readonly slots_left: number;
   readonly has_slot: boolean;
-  readonly started_at: string;
 }
 
 /**
@@ -30,14 +29,13 @@ export async function identify(target: Target, admin: AdminPool): Promise<Target
        pg_is_in_recovery() as is_standby,
        current_setting('max_replication_slots')::int
          - (select count(*)::int from pg_replication_slots) as slots_left,
-       exists (select from pg_replication_slots where slot_name = $1) as has_slot,
-       extract(epoch from pg_postmaster_start_time())::text as started_at`,
+       exists (select from pg_replication_slots where slot_name = $1) as has_slot`,
     [target.name],
   );
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
   await refuseOtherReader(admin, target);
-  const identity = { ...(await reading), startedAt: server.started_at };
+  const identity = await reading;
   target.history.expect(identity);
   admin.renew(); // older connections may lead anywhere
   return identity;
@@ -60,7 +58,7 @@ function faultOf(server: Server): string | null {
 }
 
 /** Also proves that the role may replicate and that a walsender is free. */
-async function readIdentity(target: Target): Promise<Omit<TargetIdentity, 'startedAt'>> {
+async function readIdentity(target: Target): Promise<TargetIdentity> {
   const limit = AbortSignal.timeout(target.timings.statementMs);
   const options = { replication: true, identifies: true };
   const own = await OwnClient.open(target, limit, options).catch((error: unknown) => {
@@ -70,11 +68,15 @@ async function readIdentity(target: Target): Promise<Omit<TargetIdentity, 'start
     const result = await own.client.query<{ systemid: string; timeline: number; dbname: string }>(
       'IDENTIFY_SYSTEM',
     );
+    // Over the same connection: by this moment other connections are told to lead to the same server.
+    const started = await own.client.query<{ at: string }>(`select ${STARTED_AT} as at`);
     const [row] = result.rows;
-    if (row === undefined) throw new ConnectorError('retry', 'the target did not identify itself');
+    const startedAt = started.rows[0]?.at;
+    if (row === undefined || startedAt === undefined)
+      throw new ConnectorError('retry', 'the target did not identify itself');
     const timeline = Number(row.timeline);
     const ancestors = await readAncestors(own, timeline);
-    return { systemId: row.systemid, timeline, database: row.dbname, ancestors };
+    return { systemId: row.systemid, timeline, database: row.dbname, startedAt, ancestors };
   } catch (error) {
     throw toConnectorError(error, 'administer');
   } finally {
