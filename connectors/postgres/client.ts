@@ -1,5 +1,6 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
+import { clientConfig } from '../../src/core/postgres/client-config.ts';
 import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import { orStopped } from '../../src/core/waiting/or-stopped.ts';
@@ -14,7 +15,7 @@ const KEEP_ALIVE_MS = 5_000;
 /** How every connection to a target is made. */
 export function connectionTo({ url, timings }: Target, applicationName: string): ClientConfig {
   return {
-    connectionString: url,
+    ...clientConfig(url),
     application_name: applicationName,
     connectionTimeoutMillis: timings.connectMs,
     keepAlive: true,

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { NearjoinError } from '../core/errors.ts';
+import { clientConfig } from '../core/postgres/client-config.ts';
 import { rowOf } from './queryable.ts';
 
 const SHARED =
@@ -21,7 +22,7 @@ export async function refuseSharedSession(client: pg.Client, url: string): Promi
   const pid = await serverProcess(client);
   if (pid === (client as pg.Client & { readonly processID: number | null }).processID)
     return { pid, isProxied: false };
-  const other = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const other = new pg.Client({ ...clientConfig(url), connectionTimeoutMillis: 5_000 });
   other.on('error', () => undefined);
   try {
     await other.connect();

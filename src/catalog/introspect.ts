@@ -4,6 +4,7 @@ import { must } from '../core/assert.ts';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import { keptIn } from '../core/kept-in.ts';
 import { tableKey } from '../core/names.ts';
+import { clientConfig } from '../core/postgres/client-config.ts';
 import { statementResults } from '../core/postgres/statement-results.ts';
 import type { Asked } from './introspect/asked.ts';
 import { TypeBook, type TypeRow } from './introspect/column-type.ts';
@@ -147,7 +148,7 @@ async function withClient<T>(
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   options.signal?.throwIfAborted();
   const client = new pg.Client({
-    connectionString: url,
+    ...clientConfig(url),
     application_name: 'nearjoin catalog',
     connectionTimeoutMillis: Math.min(timeoutMs, LONGEST_CONNECT_MS),
     query_timeout: timeoutMs,

@@ -1,20 +1,14 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { ConnectionInfo, DatabaseUrl } from './model.ts';
+import { sslMode, withSsl } from './ssl-configuration.ts';
 
-const DEMANDING: ReadonlySet<unknown> = new Set(['require', 'verify-ca', 'verify-full']);
-
-/**
- * The URL of a source. Hasura's `ssl_configuration` is not used here: a source that asks for TLS there is refused while its URL does not,
- * since it would be read without.
- */
+/** The URL of a source, with what its `ssl_configuration` says. */
 export function sourceUrl(
-  { database_url: from, ssl_configuration: tls }: ConnectionInfo,
+  { database_url: from, ssl_configuration: ssl }: ConnectionInfo,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
   const url = connectionUrl(from, env);
-  if (!DEMANDING.has(tls?.sslmode) || new URL(url).searchParams.has('sslmode')) return url;
-  const message = `ssl_configuration is not used here: write sslmode=${tls?.sslmode} into the connection string, and paths of certificates as sslrootcert, sslcert and sslkey`;
-  throw new NearjoinError('invalid-configuration', message);
+  return ssl === undefined || ssl === null ? url : forLibrary(withSsl(url, ssl, env));
 }
 
 /** The URL a database is reached by; refuses an environment variable that is not set, never showing a value. */
@@ -73,17 +67,6 @@ function withPlainDatabase(url: string): string {
 /** Whether Postgres' own library asks for less than `verify-full`, which the client library takes the mode for. */
 function isWeaker(mode: string | null, given: URLSearchParams): boolean {
   return mode === 'prefer' || mode === 'require' || (mode === 'verify-ca' && given.has('sslrootcert'));
-}
-
-/** What the client library knows; any other word it would take for `verify-full`. */
-const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
-
-/** The last one counts, as in both libraries. */
-function sslMode(given: URLSearchParams): string | null {
-  const mode = given.getAll('sslmode').at(-1) ?? null;
-  if (mode === null || SSL_MODES.includes(mode)) return mode;
-  const message = `the sslmode of the database URL must be one of ${SSL_MODES.join(', ')}`;
-  throw new NearjoinError('invalid-configuration', message);
 }
 
 /** These name another database, and the client library ignores them: the wrong database would answer. */

@@ -123,12 +123,24 @@ const feedOptions = z.discriminatedUnion('connector', [
   }),
 ]);
 
+const variable = z.looseObject({ from_env: z.string().min(1) }).nullish();
+
+/** How a source is reached by TLS; the variables hold certificates and keys themselves, in PEM. */
+const sslConfiguration = z.looseObject({
+  sslmode: z.string().nullish(),
+  sslrootcert: variable,
+  sslcert: variable,
+  sslkey: variable,
+  sslpassword: variable,
+});
+export type SslConfiguration = z.infer<typeof sslConfiguration>;
+
 const connectionInfo = z.looseObject({
   database_url: databaseUrl,
   pool_settings: z
     .looseObject({ max_connections: z.int().positive().nullish(), pool_timeout: z.number().nullish() })
     .optional(),
-  ssl_configuration: z.looseObject({ sslmode: z.string().nullish() }).nullish(),
+  ssl_configuration: sslConfiguration.nullish(),
 });
 export type ConnectionInfo = z.infer<typeof connectionInfo>;
 

@@ -6,6 +6,7 @@ import { messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
+import { clientConfig } from '../core/postgres/client-config.ts';
 import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import { systemClock } from '../core/waiting/clock.ts';
@@ -120,7 +121,7 @@ export class StatusBoard {
     await this.#drop(source);
     if (url === undefined) throw new Error('the source has no URL');
     const client = new pg.Client({
-      connectionString: url,
+      ...clientConfig(url),
       connectionTimeoutMillis: this.#settings.connectTimeoutMs,
       query_timeout: this.#settings.connectTimeoutMs,
       application_name: 'nearjoin status',

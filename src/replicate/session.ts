@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { type OwnSession, refuseSharedSession } from '../cache/own-session.ts';
+import { clientConfig } from '../core/postgres/client-config.ts';
 import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
 
@@ -58,7 +59,7 @@ export class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const config = {
-      connectionString: options.url,
+      ...clientConfig(options.url),
       application_name: options.applicationName,
       connectionTimeoutMillis: SET_UP_MS,
       keepAlive: true,

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
+import { clientConfig } from '../../core/postgres/client-config.ts';
 import { endingWithLogIn } from '../../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
 import type { Queryable } from '../queryable.ts';
@@ -56,7 +57,7 @@ export class StatusPools {
   #open(source: SourceName, url: string): pg.Pool {
     const pool = new pg.Pool({
       Client: endingWithLogIn(pg.Client),
-      connectionString: url,
+      ...clientConfig(url),
       application_name: 'nearjoin status',
       max: 1,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

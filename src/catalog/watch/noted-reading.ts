@@ -53,7 +53,7 @@ const FORMAT = 7;
 export function readingKey(url: string): string {
   const address = new URL(url);
   address.password = '';
-  address.searchParams.delete('password');
+  for (const name of ['password', 'sslkey', 'sslpassword']) address.searchParams.delete(name);
   return createHash('sha256').update(address.href).digest('hex');
 }
 

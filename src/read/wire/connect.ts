@@ -4,6 +4,7 @@ import pg from 'pg';
 import { refuseSharedSession } from '../../cache/own-session.ts';
 import { must } from '../../core/assert.ts';
 import { type HistoryName, historyName } from '../../core/position/token.ts';
+import { clientConfig } from '../../core/postgres/client-config.ts';
 import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../core/postgres/session-form.ts';
 import { WireConnection } from './connection.ts';
@@ -65,7 +66,7 @@ const CHEAP_RANDOM_PAGES = `
 /** Logs in with `pg` (TLS, SCRAM and the rest are its business), then takes the socket over. */
 export async function connectWire(options: ConnectOptions, pool: PoolPart): Promise<WireConnection> {
   const client = new pg.Client({
-    connectionString: options.url,
+    ...clientConfig(options.url),
     connectionTimeoutMillis: options.connectTimeoutMs,
     // Of what sets the session up: a server that lets in and then falls silent would be waited for without end.
     query_timeout: options.connectTimeoutMs,
