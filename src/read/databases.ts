@@ -1,5 +1,6 @@
 import { extensionTypesText } from '../cache/known-types.ts';
 import type { KnownTypes, Source } from '../catalog/catalog.ts';
+import { NO_TYPES } from '../catalog/type/held-type.ts';
 import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
@@ -59,6 +60,11 @@ export class Databases {
   /** Which database the metadata names; null while it has not said. */
   identity(name: SourceName): DatabaseIdentity | null {
     return this.#current().catalog.sources.get(name)?.identity ?? null;
+  }
+
+  /** The types that a database has; none while it has not said. */
+  types(name: SourceName): KnownTypes {
+    return this.#types(name) ?? NO_TYPES;
   }
 
   async close(): Promise<void> {

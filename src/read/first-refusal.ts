@@ -17,27 +17,37 @@ interface Asked {
 
 /**
  * The error to tell for a failed request. Where several of its values are malformed it is about the first of them, whichever
- * database or route met which one. An error about a row's own value is told in full to administrators only: Postgres' message
+ * database or route met which one: each is read by the first database that has its type. An error about a row's own value is told in full to administrators only: Postgres' message
  * may quote a row or a cell that the role must not see.
  */
-export async function firstRefusal(
-  error: unknown,
+export async function firstRefusal(error: unknown, asked: Asked, databases: Databases): Promise<unknown> {
+  if (!isOfValue(error)) return error;
+  const { plan } = asked.plan;
+  const first = await refusalOf(asked, databases);
+  if (isOfValue(first)) return inPlaceOf(error, first);
+  return plan.role === ADMIN ? error : withoutQuotes(error);
+}
+
+/** What the first database says that does not take its part of the values; null when all are taken. */
+async function refusalOf(
   { plan: { plan, groups }, values, signal }: Asked,
   databases: Databases,
 ): Promise<unknown> {
-  const [group, ...others] = groups;
-  if (!isOfValue(error) || group === undefined) return error;
-  const own = plan.role === ADMIN ? error : withoutQuotes(error);
-  const isAlone = others.length === 0 && group.remotes.length === 0;
-  const statement = operandsStatement(plan.params, isAlone ? null : group.known);
-  const bound = boundValues(statement, values);
-  try {
-    await databases.source(group.source).run(statement.text, bound, { signal, prepared: false });
-    return own;
-  } catch (refusal) {
-    const first = readError(refusal, group.source, 'source');
-    return isOfValue(first) ? inPlaceOf(error, first) : own;
+  const names = new Set([...groups.map(({ source }) => source), ...plan.remotes.map(({ target }) => target)]);
+  let unread: readonly number[] = [...plan.params.keys()];
+  for (const name of names) {
+    const known = names.size === 1 ? null : databases.types(name);
+    const { statement, left } = operandsStatement(plan.params, unread, known);
+    try {
+      const bound = boundValues(statement, values);
+      await databases.source(name).run(statement.text, bound, { signal, prepared: false });
+    } catch (refusal) {
+      return readError(refusal, name, 'source');
+    }
+    if (left.length === 0) return null;
+    unread = left;
   }
+  return null;
 }
 
 /** Postgres' function that checks limit and offset, which are the request's own values. */

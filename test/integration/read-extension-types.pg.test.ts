@@ -130,6 +130,38 @@ test.each<[string, string]>([
   );
 });
 
+test('what an extension’s type cannot read is told to every role, whichever database has the type', async () => {
+  const plain = await createDatabase('source', [
+    'create table plain (id int primary key); insert into plain values (1)',
+    'create table other (id int primary key)',
+  ]);
+  const permission = { role: 'reader', permission: { columns: '*', filter: {} } };
+  const near = (name: string) => ({ table: name, select_permissions: [permission] });
+  const lane = await TestLane.open(
+    { pg0: plain, pg1: databases.cached, pg2: databases.target },
+    {
+      pg0: [{ ...near('plain'), remote_relationships: [toMany('far', 'far', { id: 'id' })] }, near('other')],
+      pg1: [near('near')],
+      pg2: [near('far')],
+    },
+  );
+  try {
+    for (const query of [
+      '{ other { id } near(where: {path: {_matches: "a..b"}}) { id } }',
+      '{ plain(where: {far: {path: {_matches: "a..b"}}}) { id } }',
+    ]) {
+      for (const role of ['admin', 'reader'])
+        await expect(lane.query(query, { role })).rejects.toMatchObject({
+          code: 'data-exception',
+          message: 'lquery syntax error at character 3',
+        });
+    }
+  } finally {
+    await lane.close();
+    await plain.drop();
+  }
+});
+
 test('explain shows fetched rows as they are held', async () => {
   const [root] = await lanes.bare.explain(found('{ci: {_eq: "BOB"}}'));
   expect(root?.sql).toContain('other.citext');

@@ -29,16 +29,24 @@ export function checkedOperands(
 }
 
 /**
- * Reads a request's operands and nothing else, in the order in which the request has them: all that the database can, which has
- * these types under names of its own, or null where it is the one that all operands are for.
+ * Reads these of a request's operands and nothing else, in the order in which the request has them: all that the database can,
+ * which has these types under names of its own, or null where it is the one that all operands are for. The rest is `left`.
  */
-export function operandsStatement(params: readonly Param[], known: KnownTypes | null): Statement {
-  const all = params.flatMap((param, index) => {
+export function operandsStatement(
+  params: readonly Param[],
+  indices: readonly number[],
+  known: KnownTypes | null,
+): { readonly statement: Statement; readonly left: readonly number[] } {
+  const read: Sql[] = [];
+  const left: number[] = [];
+  for (const index of indices) {
     const operand = { kind: 'param', index } as const;
-    if (isListOfArrays(param)) return [];
-    return known === null ? [operandSql(operand, { params })] : readHere(operand, { params }, known);
-  });
-  return printStatement(sql`select 1${checkedOperands(params, all)}`);
+    if (isListOfArrays(must(params[index], `parameter ${index}`))) continue;
+    const here = known === null ? [operandSql(operand, { params })] : readHere(operand, { params }, known);
+    if (here.length === 0) left.push(index);
+    else read.push(...here);
+  }
+  return { statement: printStatement(sql`select 1${checkedOperands(params, read)}`), left };
 }
 
 /** The operand as its type is called here; nothing where another database's own type cannot be named. */
