@@ -135,6 +135,24 @@ describe('queries', () => {
     expect((await send('/v1alpha1/graphql')).status).toBe(404);
   });
 
+  test('at the hash of a query that is not there clients are told to send the query', async () => {
+    const extensions = { persistedQuery: { version: 1, sha256Hash: 'ab' } };
+    const search = `extensions=${encodeURIComponent(JSON.stringify(extensions))}`;
+    const refusal = {
+      message: 'PersistedQueryNotSupported',
+      extensions: { path: '$', code: 'not-supported' },
+    };
+    for (const answer of [
+      await send('/v1/graphql', { extensions }, admin),
+      await send(`/v1/graphql?${search}`, undefined, admin),
+    ]) {
+      expect({ status: answer.status, ...JSON.parse(answer.text) }).toEqual({
+        status: 200,
+        errors: [refusal],
+      });
+    }
+  });
+
   test('nothing remote, nothing reported', async () => {
     const answer = await send('/v1/graphql', { query: '{ orders(limit: 1) { id } }' }, admin);
     expect(answer.headers.get('cache-status')).toBeNull();

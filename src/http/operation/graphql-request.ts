@@ -44,7 +44,7 @@ export function requestOf(value: unknown, path: string): GraphqlRequest {
   if (!isRecord(value))
     throw parseFailed(path, `expected an object for a GraphQL request, but found ${kindOf(value)}`);
   const { query, operationName = null, variables = null, extensions = null } = value;
-  refusePersisted(extensions, path);
+  refusePersisted(extensions, query, path);
   return {
     query: queryOf(query, path),
     operationName: operationNameOf(operationName, path),
@@ -71,13 +71,19 @@ function variablesOf(value: unknown, path: string): Readonly<Record<string, unkn
   throw parseFailed(`${path}.variables`, `expected an object, but found ${kindOf(value)}`);
 }
 
-function refusePersisted(extensions: unknown, path: string): void {
+function refusePersisted(extensions: unknown, query: unknown, path: string): void {
   if (extensions === null) return;
   if (!isRecord(extensions))
     throw parseFailed(`${path}.extensions`, `expected an object, but found ${kindOf(extensions)}`);
-  if ('persistedQuery' in extensions) {
-    throw new NearjoinError('not-supported', 'Automatic Persisted Queries is not enabled');
-  }
+  if (!('persistedQuery' in extensions)) return;
+  throw query === undefined
+    ? noPersistedQueries()
+    : new NearjoinError('not-supported', 'Automatic Persisted Queries is not enabled');
+}
+
+/** The answer to a hash in place of a query: at this very message clients send the query, and no hashes from then on. */
+export function noPersistedQueries(): NearjoinError {
+  return new NearjoinError('not-supported', 'PersistedQueryNotSupported');
 }
 
 function parseFailed(path: string, message: string): NearjoinError {

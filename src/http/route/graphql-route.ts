@@ -16,7 +16,7 @@ import {
   sendError,
   sendSingle,
 } from '../operation/graphql-reply.ts';
-import { readGraphqlBody } from '../operation/graphql-request.ts';
+import { noPersistedQueries, readGraphqlBody } from '../operation/graphql-request.ts';
 import { refuseCostlyJson } from '../operation/json-bounds.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import type { RunContext } from '../operation/prepare-read.ts';
@@ -84,6 +84,8 @@ async function answerGraphql(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   if (request.method !== 'POST') {
+    if (request.method === 'GET' && hasHash(request.url))
+      return sendFailure(route, noPersistedQueries(), request, reply);
     const refusal = new NearjoinError('not-found', 'resource does not exist');
     return answerError(route.server, refusal, request, reply);
   }
@@ -116,6 +118,12 @@ async function answerGraphql(
   } finally {
     life.end();
   }
+}
+
+/** Whether a client asks by the hash of a query that it believes to be kept here. */
+function hasHash(url: string): boolean {
+  const extensions = new URLSearchParams(url.slice(url.indexOf('?'))).get('extensions');
+  return extensions?.includes('"persistedQuery"') ?? false;
 }
 
 /** Runs a batch's operations until their answers are longer together than the limit; the rest become errors, and are not run. */
