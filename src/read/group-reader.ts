@@ -1,7 +1,5 @@
 import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
-import type { Lsn } from '../core/position/lsn.ts';
-import type { SourceTime } from '../core/position/watermark.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
@@ -12,7 +10,8 @@ import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
 import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { renewHistories } from './histories.ts';
-import { faultOf, improved, lossOf } from './labels.ts';
+import { type Judged, judge, type Unmet } from './judge.ts';
+import { lossOf } from './labels.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader } from './live/live-reader.ts';
@@ -20,18 +19,9 @@ import { SnapshotOutlived, TargetUnavailable } from './live/sessions.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { ProbeWishes } from './probe-wishes.ts';
 import { type Reading, readingOf } from './reading.ts';
-import { refuseLost, refuseOutlived } from './refuse-token.ts';
 import type { ReadSettings } from './settings.ts';
 import type { StatusBoard } from './status-board.ts';
-import {
-  cacheLeaves,
-  cacheReport,
-  leafKey,
-  liveReport,
-  mayServe,
-  notFresh,
-  type TargetRead,
-} from './target-read.ts';
+import { cacheLeaves, leafKey, notFresh, type TargetRead } from './target-read.ts';
 import { untilFresh, waitFor } from './wait.ts';
 import { isConnectionLost } from './wire/failure.ts';
 
@@ -50,20 +40,11 @@ export interface GroupAnswer {
 }
 
 /** A request while it is answered, one attempt after the other. */
-interface Answering extends GroupRequest {
-  readonly reads: readonly TargetRead[];
+interface Answering extends GroupRequest, Omit<Judged, 'group'> {
   /** Until when it may wait for caches. */
   readonly untilMs: number;
-  /** When it came, by the source's clock; null until that was read. */
-  arrival: SourceTime | null;
   /** How often it may still be begun anew after a failure. */
   repeats: number;
-}
-
-/** A target whose rows must not be the answer, and why. */
-interface Unmet {
-  readonly read: TargetRead;
-  readonly fault: RouteDetail;
 }
 
 /** How often an answer is begun anew whose tables are emptied or replaced while they are read; after a lost connection once. */
@@ -109,9 +90,9 @@ export class GroupReader {
         await this.#afterFailure(error, answering);
         continue;
       }
-      const done = this.#judge(reading, answering);
-      if ('cells' in done) return done;
-      await this.#fallBack(done, answering);
+      const verdict = judge(reading, answering, this.#parts.probes);
+      if ('targets' in verdict) return { cells: reading.cells, targets: verdict.targets };
+      await this.#fallBack(verdict, answering);
     }
   }
 
@@ -220,39 +201,6 @@ export class GroupReader {
     const feeds = this.#parts.board.peek(group.source)?.status.feeds;
     return (table) =>
       feeds?.get(table.source)?.tables.find((held) => sameTable(held.table, table.ref))?.columns ?? null;
-  }
-
-  /** The answer; or the first target whose rows are not what was asked for. */
-  #judge(reading: Reading, answering: Answering): GroupAnswer | Unmet {
-    const reports: TargetReport[] = [];
-    for (const read of answering.reads) {
-      const { choice, use } = read;
-      if (choice.route === 'live') {
-        const reached = reading.positions.get(use.target) ?? null;
-        refuseLost(read, reached?.before ?? null);
-        reports.push(liveReport(use.target, choice, reached?.after ?? null));
-        continue;
-      }
-      const verdict = this.#verdict(read, reading, answering);
-      if ('read' in verdict) return verdict;
-      reports.push(verdict);
-    }
-    return { cells: reading.cells, targets: reports };
-  }
-
-  /** Compares the watermark that came with the rows, in their own snapshot, with what was asked for. */
-  #verdict(read: TargetRead, reading: Reading, answering: Answering): TargetReport | Unmet {
-    const { history, policy } = read;
-    const { target } = read.use;
-    const { source } = answering.group;
-    const now = must(reading.now, 'clock of the source');
-    answering.arrival ??= now;
-    const proving = (upTo: Lsn): SourceTime | null => this.#parts.probes.latest(source, target, upTo);
-    const label = improved({ ...must(reading.labels.get(target), 'label'), history }, proving, now);
-    if (history !== null) refuseOutlived(read, history);
-    const fault = faultOf(label, policy, policy.fallback === 'wait' ? answering.arrival : now);
-    const mayAnswer = fault === null || mayServe(fault, read);
-    return mayAnswer ? cacheReport(target, { label, now, fault }) : { read, fault };
   }
 
   async #fallBack({ read, fault }: Unmet, { group, signal, arrival, untilMs }: Answering): Promise<void> {
