@@ -13,8 +13,9 @@ const PREFLIGHT_SECONDS = '1728000';
 export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
   app.addHook('onRequest', (request, reply, done) => {
     const { origin } = request.headers;
+    // Said to everybody: a cache between keeps answers to who has no origin, and may hand them to pages.
+    if (policy.kind !== 'none' && request.method !== 'POST') reply.header('vary', 'Origin');
     if (origin === undefined) return done();
-    if (policy.kind === 'listed') reply.header('vary', 'Origin');
     if (!allows(policy, origin)) {
       if (request.method === 'POST' && !isSameOrigin(request.headers.host, origin))
         return done(new RefusedError(403, 'access-denied', 'origin not allowed'));

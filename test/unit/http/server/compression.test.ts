@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CorsPolicy } from '../../../../src/config/values.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { createServer } from '../../../../src/http/server/server.ts';
 import { createLog } from '../../../../src/ops/log.ts';
@@ -12,9 +13,15 @@ const FAR = { remoteAddress: '192.0.2.1' };
 let app: FastifyInstance;
 
 beforeEach(() => {
-  app = createServer({
+  app = serverWith({ kind: 'listed', origins: [] });
+});
+
+afterEach(() => app.close());
+
+function serverWith(cors: CorsPolicy): FastifyInstance {
+  const app = createServer({
     log: createLog('silent'),
-    cors: { kind: 'listed', origins: [] },
+    cors,
     bodyLimitBytes: 1000,
     arriving: new HeldBytes(1_000_000, () => undefined),
     requestTimeoutMs: 10_000,
@@ -24,9 +31,8 @@ beforeEach(() => {
   app.get('/text', (_request, reply) => reply.type('application/json').send(LONG));
   app.get('/bytes', (_request, reply) => reply.type('application/json').send(Buffer.from(LONG)));
   app.get('/short', (_request, reply) => reply.type('application/json').send(LONG.slice(0, 699)));
-});
-
-afterEach(() => app.close());
+  return app;
+}
 
 test.each(['/text', '/bytes'])('a long answer is packed for who takes gzip: %s', async (url) => {
   const { headers, rawPayload } = await app.inject({
@@ -37,7 +43,7 @@ test.each(['/text', '/bytes'])('a long answer is packed for who takes gzip: %s',
   expect(headers).toMatchObject({
     'content-encoding': 'gzip',
     'content-length': String(rawPayload.length),
-    vary: 'Accept-Encoding',
+    vary: 'Origin, Accept-Encoding',
   });
   expect(rawPayload.length).toBeLessThan(LONG.length / 5);
   expect(gunzipSync(rawPayload).toString()).toBe(LONG);
@@ -64,7 +70,12 @@ test.each(['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])(
   },
 );
 
-test('what answers vary by is all named', async () => {
-  const answer = await app.inject({ ...FAR, url: '/text', headers: { origin: 'http://app.example' } });
-  expect(answer.headers.vary).toBe('Origin, Accept-Encoding');
+test.each([
+  [{ kind: 'any' } as const, 'Origin'],
+  [{ kind: 'listed', origins: [] } as const, 'Origin'],
+  [{ kind: 'none' } as const, undefined],
+])('caches are told that answers go by the origin, of requests without one too: %o', async (cors, vary) => {
+  const server = serverWith(cors);
+  expect((await server.inject({ url: '/short' })).headers.vary).toBe(vary);
+  await server.close();
 });
