@@ -381,6 +381,25 @@ test('tables that somebody has locked before they are published hold up no proof
   await rig.ready();
 });
 
+test('a table that is wanted no more, and that somebody has locked, stays published and says who has it', async () => {
+  await rig.target.query('create table other (id int primary key)');
+  await rig.track({ item: [], other: [] });
+  rig.start({ timings: { lockMs: 100 } });
+  await rig.ready();
+  const locking = new pg.Client({ connectionString: rig.target.url, application_name: 'psql' });
+  await locking.connect();
+  await locking.query('begin; lock table other in share mode');
+  await rig.track({ item: [] });
+  const said =
+    /other stays published: waiting for a lock on the target, which is held by session \d+ \(psql, role /;
+  await rig.until('that to be said', async () => said.test((await rig.status())?.lastError ?? ''));
+  await locking.end();
+  await rig.until('it to be published no more', async () => {
+    const { rows } = await rig.target.query('select from pg_publication_tables');
+    return rows.length === 1;
+  });
+});
+
 test('a source that has gone silent does not keep a feed from ending', async () => {
   const { hostname, port } = new URL(rig.source.url);
   await using proxy = await startProxy({ host: hostname, port: Number(port) });

@@ -1,5 +1,6 @@
 import { messageOf } from '../../../src/core/errors.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
+import { lockHolderSql } from '../../../src/core/postgres/lock-holder.ts';
 import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { ConnectorError, type Published } from '../../connector.ts';
@@ -103,7 +104,7 @@ async function optionsSet(target: Target, admin: AdminPool, changes: Changes): P
   }
 }
 
-/** Why the target denies it; null when it is done, or may be another time. */
+/** Why it stays published for now; null when it does not, or harms nobody more than another that does. */
 async function droppedAlone(
   target: Target,
   admin: AdminPool,
@@ -114,7 +115,8 @@ async function droppedAlone(
     await changeAtOnce(target, admin, { before: [], drops: [drop], adds: [] }, lockMs);
   } catch (error) {
     if (isDenied(error)) return notDropped(target.name, [drop], error);
-    if (!isLocked(error) && !(error instanceof Harmful)) throw error;
+    if (isLocked(error)) return await lockedBySomebody(admin, drop);
+    if (!(error instanceof Harmful)) throw error;
   }
   return null;
 }
@@ -138,9 +140,25 @@ async function addedAlone(
     if (error instanceof Harmful) return error.message;
     if (isDenied(error)) return `the role may not publish it: ${messageOf(error)}`;
     if (!isLocked(error) && !isThereAlready(error)) throw error;
-    return 'another session of the target has it locked, with an index build, a vacuum or a change of it';
+    return await lockedBySomebody(admin, add);
   }
 }
+
+async function lockedBySomebody(admin: AdminPool, table: TableRef): Promise<string> {
+  const { who } = await admin.row<{ who: string | null }>(LOCKED_BY, [quoteTable(table)]);
+  return `waiting for a lock on the target, which is held by ${who ?? 'nobody any more'}`;
+}
+
+/** Who has, or waits for, what keeps a publication from taking a table in or letting it go: a vacuum, an index build, a change of it. */
+const LOCKED_BY = `
+  select string_agg(${lockHolderSql('a')}, ', ' order by l.pid) as who
+  from (
+    select distinct pid from pg_locks
+    where locktype = 'relation' and relation = to_regclass($1)
+      and database = (select oid from pg_database where datname = current_database())
+      and mode not in ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+  ) l
+  left join pg_stat_activity a on a.pid = l.pid`;
 
 function statementsOf(name: string, { before, drops, adds }: Changes): readonly string[] {
   const change = (verb: 'add' | 'drop', tables: readonly TableRef[]): readonly string[] =>

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
+import { lockHolderSql } from '../../core/postgres/lock-holder.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
-import { lockHolderSql } from '../lock-holder.ts';
 import { inCache, inStage } from '../names.ts';
 import { keptStatement } from '../queryable.ts';
 import type { StoredColumn } from './stored.ts';

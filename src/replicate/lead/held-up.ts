@@ -1,8 +1,8 @@
 import { saveFeedState } from '../../cache/feed/row.ts';
-import { lockHolderSql } from '../../cache/lock-holder.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
+import { lockHolderSql } from '../../core/postgres/lock-holder.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import type { Exclusively } from '../table/discard.ts';
 import { untilFirstFailure } from '../together.ts';
