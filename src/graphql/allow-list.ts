@@ -57,13 +57,13 @@ export class AllowList {
   }
 }
 
-/** The same for documents that are the same but for `__typename`, spaces, and the order of arguments and members. */
+/** The same for documents that are the same but for `__typename`, spaces, and the order of definitions, arguments and members. */
 function likeness(document: DocumentNode): string {
   const text = JSON.stringify(document, (key, value: unknown) => {
     if (key === 'block') return undefined;
     if (!Array.isArray(value)) return value;
     if (key === 'selections') return value.filter((node: SelectionNode) => !isTypeName(node));
-    return key === 'arguments' || key === 'fields' ? value.toSorted(byName) : value;
+    return ['definitions', 'arguments', 'fields'].includes(key) ? value.toSorted(byName) : value;
   });
   return createHash('sha256').update(text).digest('base64');
 }
@@ -72,6 +72,13 @@ function isTypeName(node: SelectionNode): boolean {
   return node.kind === Kind.FIELD && node.name.value === '__typename';
 }
 
-function byName(a: { readonly name: NameNode }, b: { readonly name: NameNode }): number {
-  return a.name.value < b.name.value ? -1 : 1;
+interface Named {
+  readonly kind: Kind;
+  /** An operation may have none. */
+  readonly name?: NameNode;
+}
+
+/** An operation and a fragment may have one name. */
+function byName(a: Named, b: Named): number {
+  return `${a.kind} ${a.name?.value}` < `${b.kind} ${b.name?.value}` ? -1 : 1;
 }
