@@ -1,6 +1,7 @@
 import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { systemClock } from '../core/waiting/clock.ts';
+import { orStopped } from '../core/waiting/or-stopped.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { boundValues } from '../sql/statement.ts';
@@ -99,7 +100,7 @@ export class GroupReader {
   /** The leaf that would be chosen for every feed right now, and why. */
   async foresee(request: GroupRequest): Promise<readonly Foreseen[]> {
     const reads = request.group.remotes.map((use) => this.#targetRead(use, request));
-    await this.#parts.board.known(request.group.source);
+    await orStopped(this.#parts.board.known(request.group.source), request.signal);
     for (const read of reads) this.#chooser.choose(read, request.group);
     return reads.map(({ use, choice }) => ({ target: use.target, choice }));
   }
@@ -109,7 +110,7 @@ export class GroupReader {
     const { group, values, freshness, signal } = request;
     const { source, remotes } = group;
     const isKnown = remotes.length === 0 || this.#parts.board.peek(source) !== null;
-    if (!isKnown) await this.#parts.board.known(source);
+    if (!isKnown) await orStopped(this.#parts.board.known(source), signal);
     const reads = remotes.map((use) => this.#targetRead(use, request));
     for (const { use, policy } of reads) this.#wishes.consider(source, use.target, policy);
     const untilMs = systemClock.monotonicMs() + this.#parts.settings.waitMs;

@@ -2,6 +2,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
 import { systemClock } from '../core/waiting/clock.ts';
+import { orStopped } from '../core/waiting/or-stopped.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
@@ -19,7 +20,7 @@ export async function waitFor(
 ): Promise<boolean> {
   for (;;) {
     signal.throwIfAborted();
-    if (await isMet()) return true;
+    if (await orStopped(isMet(), signal)) return true;
     if (systemClock.monotonicMs() >= untilMs) return false;
     await systemClock.delay(STEP_MS, signal);
   }

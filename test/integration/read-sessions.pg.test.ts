@@ -9,6 +9,7 @@ import { TestLane } from '../support/lane.ts';
 import { toMany } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 // What becomes of sessions when answers fail, and of answers when sessions end.
 
@@ -43,6 +44,27 @@ test('sessions whose last statement failed serve the next answer', async () => {
     const left = await Promise.all([sessionsOf(pg1), sessionsOf(pg2)]);
     expect(left).toEqual(made.map((sessions) => expect.arrayContaining([...sessions])));
   } finally {
+    await lane.close();
+  }
+});
+
+test('who gives up while sessions are opened hears of it at once, and the sessions serve the next', async () => {
+  await using proxy = await startProxy(pg1.server);
+  const lane = await TestLane.open({ pg1: { ...pg1, url: proxy.through(pg1.url) }, pg2 }, TABLES);
+  try {
+    proxy.hold();
+    for (const query of ['{ doc { id } }', '{ doc { notes { id } } }']) {
+      const made = proxy.connectionsMade;
+      const gone = new Stop();
+      const asked = expect(lane.query(query, { ...LIVE, signal: gone })).rejects.toThrow('gone');
+      await poll('a connection', () => proxy.connectionsMade > made);
+      gone.abort(new Error('gone'));
+      await asked;
+    }
+    proxy.letGo();
+    expect((await lane.query('{ doc(limit: 1) { id } }')).text).toBe('{"doc":[{"id":1}]}');
+  } finally {
+    proxy.letGo();
     await lane.close();
   }
 });

@@ -1,4 +1,5 @@
 import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 
 /** An error that Postgres reported. The message may quote values: it goes to administrators, not to clients, unless its class is harmless. */
@@ -94,6 +95,11 @@ export function isConnectionLost(error: unknown): boolean {
 /** The prepared statement is gone, or its result is of other types than before. */
 export function isStale(error: PostgresError): boolean {
   return error.state === '26000' || error.state === '0A000';
+}
+
+/** Waits for a session that is being opened only until the signal aborts. */
+export function unlessStopped<T>(opening: Promise<T>, signal: StopSignal | null): Promise<T> {
+  return signal === null ? opening : orStopped(opening, signal, () => abortError(signal));
 }
 
 /** What a request fails with whose signal aborted. */

@@ -1,6 +1,6 @@
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { WireConnection } from './connection.ts';
-import { abortError, ConnectionLost, SessionsTaken } from './failure.ts';
+import { abortError, ConnectionLost, SessionsTaken, unlessStopped } from './failure.ts';
 
 /** A session held by one caller until released. */
 export interface Loan {
@@ -35,13 +35,15 @@ export class Loans {
     const free = this.#takeFree();
     if (free !== null) return this.#loanOf(free);
     if (this.#lent < this.#options.most) {
-      this.#lent += 1;
+      const opening = this.#open();
       try {
-        return this.#loanOf(await this.#options.connect());
+        return this.#loanOf(await unlessStopped(opening, signal));
       } catch (error) {
-        this.#lent -= 1;
-        // Whoever waits for this one tries for itself.
-        this.#waiting.shift()?.(null);
+        // Who left does not use it, but others may.
+        opening.then(
+          (connection) => this.#giveBack(connection),
+          () => undefined,
+        );
         throw error;
       }
     }
@@ -54,6 +56,18 @@ export class Loans {
     this.#closed = true;
     for (const give of this.#waiting.splice(0)) give(null);
     return this.#free.splice(0);
+  }
+
+  async #open(): Promise<WireConnection> {
+    this.#lent += 1;
+    try {
+      return await this.#options.connect();
+    } catch (error) {
+      this.#lent -= 1;
+      // Whoever waits for this one tries for itself.
+      this.#waiting.shift()?.(null);
+      throw error;
+    }
   }
 
   #takeFree(): WireConnection | null {

@@ -5,7 +5,7 @@ import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
-import { abortError, ConnectionLost, isBystander, isWorthRepeating } from './failure.ts';
+import { abortError, ConnectionLost, isBystander, isWorthRepeating, unlessStopped } from './failure.ts';
 import { type Loan, Loans } from './loans.ts';
 import { RequestQueue } from './queue.ts';
 import { SharedRuns } from './shared-runs.ts';
@@ -120,7 +120,7 @@ export class WirePool {
   /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
   #whenFree<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
     const ready = this.#leastBusy();
-    if (ready === null) return this.#grow().then(work);
+    if (ready === null) return unlessStopped(this.#grow(), signal).then(work);
     if (ready.load < DEPTH) return work(ready);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     return this.#queue.join(signal, work);

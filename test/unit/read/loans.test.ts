@@ -68,6 +68,29 @@ test('who has gone already waits for none', async () => {
   await expect(loans.take(gone)).rejects.toBe(gone.reason);
 });
 
+test('who leaves while a session is opened for him hears of it at once, and whoever waits gets the session', async () => {
+  const sessions = new Sessions(1);
+  const gone = new Stop();
+  const left = sessions.take(gone);
+  const waiting = sessions.take();
+  gone.abort(new Error('gone'));
+  await expect(left).rejects.toBe(gone.reason);
+  const { number, release } = await waiting;
+  expect(number).toBe(0);
+  release();
+  expect((await sessions.take()).number).toBe(0);
+});
+
+test('a session that nobody waits for any more when it is there serves the next', async () => {
+  const sessions = new Sessions(1);
+  const gone = new Stop();
+  const left = sessions.take(gone);
+  gone.abort(new Error('gone'));
+  await expect(left).rejects.toBe(gone.reason);
+  await new Promise(setImmediate);
+  expect((await sessions.take()).number).toBe(0);
+});
+
 test('a session that is given back serves whoever waits, in the order they came, else the next', async () => {
   const sessions = new Sessions(1);
   const held = await sessions.take();
