@@ -27,9 +27,13 @@ function isWorthIt(payload: unknown): payload is string | Buffer {
   return (typeof payload === 'string' || Buffer.isBuffer(payload)) && payload.length >= LEAST_BYTES;
 }
 
+/** What proxies add: the client of one on this machine is on another. */
+const PASSED_ON = ['x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via'];
+
 /** Bytes to a client on the same machine cost nothing, packing them as much as anywhere. */
-function isNear({ socket }: FastifyRequest): boolean {
-  return /^(?:(?:::ffff:)?127\.|::1$)/.test(socket.remoteAddress ?? '');
+function isNear({ socket, headers }: FastifyRequest): boolean {
+  const isHere = /^(?:(?:::ffff:)?127\.|::1$)/.test(socket.remoteAddress ?? '');
+  return isHere && !PASSED_ON.some((name) => name in headers);
 }
 
 function varyBy(reply: FastifyReply, header: string): void {

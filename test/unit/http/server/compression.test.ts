@@ -70,6 +70,15 @@ test.each(['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])(
   },
 );
 
+test.each(['x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via'])(
+  'a client whose request a proxy on the same machine passes on has it packed: %s',
+  async (header) => {
+    const headers = { 'accept-encoding': 'gzip', [header]: 'https' };
+    const answer = await app.inject({ remoteAddress: '127.0.0.1', url: '/text', headers });
+    expect(answer.headers['content-encoding']).toBe('gzip');
+  },
+);
+
 test.each([
   [{ kind: 'any' } as const, 'Origin'],
   [{ kind: 'listed', origins: [] } as const, 'Origin'],
