@@ -55,7 +55,7 @@ async function start(): Promise<Gates> {
   const [publishing, changes] = [new Gate(), new Gate()];
   rig = await FeedRig.open(TABLE, { person: [] });
   rig.start({
-    limits: { schemaPollMs: 60_000 },
+    limits: { schemaPollMs: 600_000 },
     onStep: async (step) => {
       if (step === 'copy:settled') await copies.pass();
       if (step === 'copy:rows-copied') changes.open();
@@ -205,4 +205,16 @@ test('a look that has seen what a table is now proves nothing before its copy is
   await expectNoProof();
   judging.open();
   await rig.copiedAgain('person', copy);
+});
+
+test('while a copy is made again, freshness of the others is proved', async () => {
+  const { copies } = await start();
+  const waits = copies.close();
+  await rig.source.query(`drop table nearjoin."${(await rig.tableStatus('person'))?.relation}"`);
+  await rig.refresh();
+  await waits;
+  const before = rig.probes.length;
+  await rig.until('proofs', async () => rig.probes.length >= before + 3);
+  copies.open();
+  await rig.ready();
 });
