@@ -84,6 +84,8 @@ class TcpProxy implements Proxy {
   setMode(mode: ProxyMode): void {
     this.#mode = mode;
     for (const pair of this.#pairs) {
+      // One of the two left while nothing got through.
+      if (pair.some((socket) => socket.destroyed)) this.#forget(pair);
       for (const socket of pair) {
         if (mode === 'black-hole') socket.pause();
         else socket.resume();
