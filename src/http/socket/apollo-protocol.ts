@@ -25,7 +25,6 @@ export const APOLLO: Protocol = {
     return [before + errorsOf(error) + after, completed(id)];
   },
   // These clients send their first operations together with connection_init.
-  startsWait: true,
   onMalformed: (problem) => [connectionError(`parsing ClientMessage failed: ${problem}`)],
   onRefused: (reason) => [
     connectionError(reason),

@@ -21,10 +21,9 @@ export interface Protocol {
   readonly refusedOperation: (id: string, error: JsonText) => readonly string[];
   /** The end of a query that failed while it ran. */
   readonly failedQuery: (id: string, error: JsonText) => readonly string[];
-  /** Whether operations that come while the client is being let in wait for that. */
-  readonly startsWait: boolean;
   readonly onMalformed: (problem: string) => readonly Effect[];
   readonly onRefused: (reason: string) => readonly Effect[];
+  /** Of an operation before `connection_init`; those after it wait until the client is let in. */
   readonly onEarlyStart: (id: string) => readonly Effect[];
   readonly onRepeatedId: (id: string) => readonly Effect[];
 }

@@ -52,7 +52,7 @@ export const OPENING: SocketState = { kind: 'opening' };
 export function advance(rules: SocketRules, state: SocketState, event: SocketEvent): SocketStep {
   if (state.kind === 'closed') return { state, effects: [] };
   const step = react(rules, state, event);
-  return step.effects.some(({ kind }) => kind === 'close') ? { ...step, state: { kind: 'closed' } } : step;
+  return isEnd(step) ? { ...step, state: { kind: 'closed' } } : step;
 }
 
 type Open = Exclude<SocketState, { kind: 'closed' }>;
@@ -109,11 +109,10 @@ function onMessage(rules: SocketRules, state: Open, message: ClientMessage): Soc
 }
 
 function onStart(rules: SocketRules, state: Open, start: Start): SocketStep {
-  const { protocol, operationLimit } = rules;
   if (state.kind === 'ready') return begin(rules, state, start);
-  if (state.kind === 'opening' || !protocol.startsWait)
-    return { state, effects: protocol.onEarlyStart(start.id) };
-  if (state.waiting.length >= operationLimit) return close(state, 4429, 'Too many operations');
+  if (state.kind === 'opening') return { state, effects: rules.protocol.onEarlyStart(start.id) };
+  // As in Hasura: whether a client has waited for its acknowledgement is not seen, only that its message came later.
+  if (state.waiting.length >= rules.operationLimit) return close(state, 4429, 'Too many operations');
   return { state: { kind: 'admitting', waiting: [...state.waiting, start] }, effects: [] };
 }
 
@@ -139,10 +138,16 @@ function letIn(rules: SocketRules, waiting: readonly Start[]): SocketStep {
     state: { kind: 'ready', operations: new Set() },
     effects: sending(rules.protocol.acknowledged),
   };
-  return waiting.reduce(({ state, effects }, start) => {
-    const step = state.kind === 'ready' ? begin(rules, state, start) : same(state);
+  return waiting.reduce((before, start) => {
+    const { state, effects } = before;
+    if (state.kind !== 'ready' || isEnd(before)) return before;
+    const step = begin(rules, state, start);
     return { state: step.state, effects: [...effects, ...step.effects] };
   }, opened);
+}
+
+function isEnd({ effects }: SocketStep): boolean {
+  return effects.some(({ kind }) => kind === 'close');
 }
 
 /** A stop for an operation that is not there is ignored: it has crossed the operation's end on the way. */

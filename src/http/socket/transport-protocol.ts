@@ -18,7 +18,6 @@ export const TRANSPORT: Protocol = {
   completed: (id) => JSON.stringify({ type: 'complete', id }),
   refusedOperation: (id, error) => [`{"type":"error","id":${JSON.stringify(id)},"payload":[${error}]}`],
   failedQuery: (id, error) => [`{"type":"error","id":${JSON.stringify(id)},"payload":[${error}]}`],
-  startsWait: false,
   onMalformed: (problem) => [closing(4400, `Parsing client message failed: ${problem}`)],
   onRefused: () => [closing(4403, 'Forbidden')],
   onEarlyStart: () => [closing(4401, 'Unauthorized')],

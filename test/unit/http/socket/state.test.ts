@@ -52,7 +52,6 @@ describe('graphql-transport-ws', () => {
 
   test.each([
     ['an operation before connection_init', [subscribe('1')], 4401],
-    ['an operation before the acknowledgement', [init, subscribe('1')], 4401],
     ['a second connection_init', [init, init], 4429],
     ['another one later', [init, admitted, init], 4429],
     ['an id in use', [init, admitted, subscribe('1'), subscribe('1')], 4409],
@@ -71,6 +70,20 @@ describe('graphql-transport-ws', () => {
     expect(state).toEqual({ kind: 'closed' });
     expect(effects.at(-1)).toMatchObject({ kind: 'close', code });
     expect(Buffer.byteLength(JSON.stringify(effects.at(-1)))).toBeLessThan(180);
+  });
+
+  test('an operation after connection_init waits for the acknowledgement, whenever that comes', () => {
+    const { state, effects } = run(TRANSPORT, init, subscribe('1'), admitted);
+    expect(effects).toEqual([admit, ack, startOf('1')]);
+    expect(state).toEqual({ kind: 'ready', operations: new Set(['1']) });
+  });
+
+  test('of operations that waited none begins after one that closes the connection', () => {
+    const waiting = ['1', '1', '2'].map((id) => ({ kind: 'start', id, payload: {} }) as const);
+    const rules = { protocol: TRANSPORT, operationLimit: 5 };
+    const { state, effects } = advance(rules, { kind: 'admitting', waiting }, { kind: 'admitted' });
+    expect(state).toEqual({ kind: 'closed' });
+    expect(effects.map(({ kind }) => kind)).toEqual(['send', 'start', 'close']);
   });
 
   test('nothing happens on a closed connection', () => {
