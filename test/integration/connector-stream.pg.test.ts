@@ -62,11 +62,15 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     });
     const stream = await one.open(feed.start, null, new AbortController().signal);
     await expect(two.identify()).rejects.toThrow('is being read for another database');
+    // Nor by one that may end it.
+    const may = { ...same, url: feed.database.url, reader: 'three', timings: { walSenderTimeoutMs: 100 } };
+    const three = postgresConnector(may);
+    await expect(three.drop()).rejects.toThrow('is being read for another database');
     const guard = feed.again({}); // reads nothing itself
     await expect(guard.drop()).rejects.toMatchObject({ failure: 'retry' });
     expect(await itemsUntilNow(feed, stream)).toBeDefined();
     stream.close();
-    await Promise.all([one.close(), two.close()]);
+    await Promise.all([one, two, three].map((each) => each.close()));
     await feed.database.query(`drop role ${role}`);
   });
 
