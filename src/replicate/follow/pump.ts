@@ -193,7 +193,7 @@ export class Pump {
    */
   #sendBehind(signal: AbortSignal): boolean {
     const { applier } = this.#options;
-    if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed || this.#jobs.length > 0) return false;
+    if (this.#sent.size === MOST_SENT || !applier.mayBeFollowed) return false;
     const next = this.#next;
     // A batch that writes nothing only advances the position, which it must not before the one ahead is written.
     if (next === null || next.folded.tables.size === 0) return false;
