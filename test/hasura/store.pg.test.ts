@@ -65,6 +65,18 @@ test('nodes that start at once agree on one set-up, also where transactions see 
   expect(new Set(states.map((state) => state.id)).size).toBe(1);
 });
 
+test('metadata is nobody else’s to read where everybody may read what is made', async () => {
+  const meta = await database();
+  await meta.query(`alter default privileges grant usage on schemas to public;
+    alter default privileges grant select on tables to public`);
+  await store(meta.url);
+  const role = `${meta.name}_reader`;
+  await meta.query(`create role ${role}`);
+  const may = `select has_schema_privilege('${role}', 'nearjoin_metadata', 'usage') as may`;
+  expect((await meta.query(may)).rows).toEqual([{ may: false }]);
+  await meta.query(`drop role ${role}`);
+});
+
 test('a copy has an id of its own, says whose copy it is, and leaves the slots to the original', async () => {
   const original = await database();
   const first = await store(original.url);

@@ -286,6 +286,17 @@ test('a role that may not create the schema is told what to run', async () => {
   await client.query(`drop role ${role}`);
 });
 
+test('copies are nobody else’s to read where everybody may read what is made', async () => {
+  await source.query(`alter default privileges grant usage on schemas to public;
+    alter default privileges grant select on tables to public`);
+  await migrate(await connect());
+  const role = `${source.name}_reader`;
+  await source.query(`create role ${role}`);
+  const may = `select has_schema_privilege('${role}', 'nearjoin', 'usage') as may`;
+  expect((await source.query(may)).rows).toEqual([{ may: false }]);
+  await source.query(`drop role ${role}`);
+});
+
 test('a schema that an administrator made beforehand is enough', async () => {
   const role = `${source.name}_role`;
   await source.query(`create role ${role} login`);

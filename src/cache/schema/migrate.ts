@@ -20,6 +20,9 @@ const TURN_WAIT_MS = 10_000;
 /** For tables that somebody may have locked. */
 const LOCK_WAIT_MS = 500;
 
+// Default privileges may let everybody use new schemas and read new tables: copies hold rows whose readers the target chooses.
+const OWN_SCHEMA = 'create schema nearjoin; revoke all on schema nearjoin from public';
+
 /** Steps to bring the schema from version n to n + 1; old entries are never edited. */
 const VERSIONS: readonly string[] = [
   `create table nearjoin.installation (id uuid not null, schema_version int not null);
@@ -181,7 +184,7 @@ async function upgrade(client: Queryable): Promise<Installation> {
     if (there.server < OLDEST_POSTGRES)
       throw new NearjoinError('invalid-configuration', tooOld('source', there.server));
     // Not "if not exists": that asks for the right to make schemas even where an administrator has made this one.
-    if (!there.schema) await client.query('create schema nearjoin');
+    if (!there.schema) await client.query(OWN_SCHEMA);
     const found = await installed(client);
     if (found !== null && found.version > VERSIONS.length) throw tooNew(found.version);
     const restored = await bringUpToDate(client, found);

@@ -53,7 +53,10 @@ export async function migrateMetadata(client: ClientBase): Promise<void> {
     const found = await client.query<{ version: number }>(
       'select coalesce(max(version), 0) as version from nearjoin_metadata.schema_version',
     );
-    await runFrom(client, found.rows[0]?.version ?? 0);
+    const version = found.rows[0]?.version ?? 0;
+    // Default privileges may let everybody use new schemas and read new tables: metadata may hold passwords.
+    if (version === 0) await client.query('revoke all on schema nearjoin_metadata from public');
+    await runFrom(client, version);
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');
