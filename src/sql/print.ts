@@ -20,7 +20,7 @@ export function printTogether(list: Sql, where: Sql): string {
   const [text, conditions] = texts;
   const arrays = types.map((type, i) => `$${i + 1}::${type ?? 'text'}[]`);
   const columns = types.map((_, i) => `p${i + 1}`);
-  return `select ${text}, asked.n from unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
+  return `select ${text}, asked.n from ${arrays.length === 1 ? 'pg_catalog.' : ''}unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
 }
 
 interface Printed extends Pick<Statement, 'parameters'> {

@@ -61,6 +61,11 @@ export function separated(parts: readonly Sql[], separator: string): Sql {
   return { kind: 'sequence', parts: out };
 }
 
+/** Lists side by side. Postgres knows `unnest` of several by its bare name, and takes no other for it then. */
+export function unnested(lists: readonly Sql[]): Sql {
+  return sql`${syntax(lists.length === 1 ? 'pg_catalog.unnest' : 'unnest')}(${separated(lists, ', ')})`;
+}
+
 /** Conditions that must all hold, `true` when there are none. */
 export function allOf(conditions: readonly Sql[]): Sql {
   return conditions.length === 0 ? syntax('true') : separated(conditions, ' and ');

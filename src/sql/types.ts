@@ -32,6 +32,35 @@ export function beside(name: string, type: ColumnType, held: string | null): Sql
   return sql`${schemaOf(type, held)}${identifier(name)}`;
 }
 
+/** Types of Postgres whose operators are made for just them. */
+const EXACT: ReadonlySet<string> = new Set(
+  'int2 int4 int8 float4 float8 numeric text bool uuid date timestamp timestamptz jsonb'.split(' '),
+);
+
+/**
+ * An operator between values of these types. One of Postgres' own is named with its schema unless it fits them exactly. What fits
+ * better would stand in for it, if somebody put such into a schema of the search path: `varchar = varchar` is none of Postgres', nor
+ * is anything of an array or an enum.
+ */
+export function operatorOf(symbol: string, type: ColumnType, ...others: readonly ColumnType[]): Sql {
+  const types = [type, ...others];
+  const isExact = types.every(({ oid, schema, name }) => {
+    return oid === type.oid && schema === 'pg_catalog' && EXACT.has(name);
+  });
+  return syntax(isExact || types.some(isFoundByPath) ? symbol : `operator(pg_catalog.${symbol})`);
+}
+
+/** The same of a function over values of these types. */
+export function functionOf(name: string, ...types: readonly ColumnType[]): Sql {
+  return syntax(types.some(isFoundByPath) ? name : `pg_catalog.${name}`);
+}
+
+/** Only the search path leads to what belongs to such a type. */
+function isFoundByPath(type: ColumnType): boolean {
+  const { kind, schema } = baseType(type);
+  return kind === 'base' && schema !== 'pg_catalog';
+}
+
 /** An operator of a type's extension. */
 export function operatorBeside(symbol: string, type: ColumnType, held: string | null): Sql {
   return sql`operator(${schemaOf(type, held)}${syntax(symbol)})`;

@@ -12,7 +12,7 @@ import {
   valueAs,
   type WriteStatement,
 } from './row-source.ts';
-import { equalities, without, write } from './write-rows.ts';
+import { equalKeys, without, write } from './write-rows.ts';
 
 /** The overlay of one generation: what it stands in for, and where it is. */
 export interface Overlay {
@@ -89,13 +89,13 @@ function rekey(
   const two = keys.map((at, index) => valueAs(shape, at, keys.length + index + 1));
   const names = keys.map((at) => `c${at + 1}`);
   const moves = names.map((name, index) => `${name} = ${one[index]}`).join(', ');
-  const moved = `update ${table} set ${moves}, astray = true, asked = false where ${equalities(names, two)}`;
+  const moved = `update ${table} set ${moves}, astray = true, asked = false where ${equalKeys(shape, names, two)}`;
   const unknown = `insert into ${table} (${columns(keys)}, missing) values (${one.join(', ')}, ${numbers(others)})
     on conflict (${columns(keys)}) do nothing`;
-  const known = isSettled ? fromCopy(terms, one) : [unknown];
+  const known = isSettled ? fromCopy(shape, terms, one) : [unknown];
   return [
     ...known.map((text) => write(text, old)),
-    write(`delete from ${table} where ${equalities(names, one)}`, fresh),
+    write(`delete from ${table} where ${equalKeys(shape, names, one)}`, fresh),
     write(moved, [...fresh, ...old], 1),
     write(`insert into ${table} (${columns(keys)}, deleted) values (${one.join(', ')}, true)`, old),
   ];
@@ -103,11 +103,12 @@ function rekey(
 
 /** Copies into the overlay what the copy has of the row with a key. */
 function fromCopy(
+  shape: CacheShape,
   { table, copy, all, keys, others, name, same }: Terms,
   key: readonly string[],
 ): readonly string[] {
   const there = (at: number): string => `m.${name(at)}`;
-  const isRow = equalities(keys.map(there), key);
+  const isRow = equalKeys(shape, keys.map(there), key);
   const fill = others.map((at) => `c${at + 1} = ${cellOr(at, there(at))}`);
   return [
     `insert into ${table} (${columns(all)}) select ${all.map(there).join(', ')} from ${copy} m where ${isRow}
@@ -162,7 +163,8 @@ export function answer(overlay: Overlay, rows: readonly (readonly Cell[])[]): re
   const { table, all, keys, others } = termsOf(overlay);
   const here = keys.map((at) => `o.c${at + 1}`);
   const answers = new CarriedWrite(overlay.relation, overlay.shape, all, ({ from, columns: values }) => {
-    const same = equalities(
+    const same = equalKeys(
+      overlay.shape,
       here,
       keys.map((at) => values[at]),
     );
@@ -207,7 +209,8 @@ function termsOf({ shape, relation }: Overlay): Terms {
   const all = shape.columns.map((_, index) => index);
   const keys = keyPositions(shape);
   const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
-  const same = equalities(
+  const same = equalKeys(
+    shape,
     keys.map((at) => `m.${name(at)}`),
     keys.map((at) => `o.c${at + 1}`),
   );

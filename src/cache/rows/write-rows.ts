@@ -20,7 +20,8 @@ export function cacheWriter(shape: CacheShape): RowWriter {
   const keys = keyPositions(shape);
   const named = (positions: readonly number[]): string => positions.map((at) => names[at]).join(', ');
   const sameKey = (columns: readonly string[], positions: readonly number[]): string =>
-    equalities(
+    equalKeys(
+      shape,
       keys.map((at) => `t.${names[at]}`),
       keys.map((at) => columns[positions.indexOf(at)]),
     );
@@ -68,7 +69,8 @@ function rekey(shape: CacheShape, before: Row, after: Row): WriteStatement {
   );
   const name = (at: number): string => quoteIdentifier(shape.columns[at]?.name ?? '');
   const sets = present.map((at, index) => `${name(at)} = ${valueAs(shape, at, index + 1)}`).join(', ');
-  const where = equalities(
+  const where = equalKeys(
+    shape,
     keys.map(name),
     keys.map((at, index) => valueAs(shape, at, present.length + index + 1)),
   );
@@ -81,9 +83,19 @@ export function write(text: string, values: readonly (string | null)[], expected
   return { text, values, expected };
 }
 
-/** `a = b and c = d …` */
-export function equalities(left: readonly string[], right: readonly (string | undefined)[]): string {
-  return left.map((side, index) => `${side} = ${right[index]}`).join(' and ');
+/**
+ * `a = b and c = d …` of the shape's key. An operator of Postgres is named with its schema: `varchar = varchar` fits none of them exactly, so
+ * that one which somebody has put into a schema of the search path would stand in for it.
+ */
+export function equalKeys(
+  shape: Pick<CacheShape, 'columns' | 'key'>,
+  left: readonly string[],
+  right: readonly (string | undefined)[],
+): string {
+  const equals = keyPositions(shape).map((at) =>
+    shape.columns[at]?.type.includes('.') ? '=' : 'operator(pg_catalog.=)',
+  );
+  return left.map((side, index) => `${side} ${equals[index]} ${right[index]}`).join(' and ');
 }
 
 /** The positions that are not among the others. */

@@ -80,5 +80,5 @@ function listCheck({ type }: Param, value: Sql): Sql {
   const { element } = baseType(type);
   const isEverywhere = element !== null && baseType(element).schema === 'pg_catalog';
   const array = isEverywhere ? bareType(type) : syntax('text[]');
-  return sql`(select count(v::${array}) from unnest(${value}::text[]) v) >= 0`;
+  return sql`(select pg_catalog.count(v::${array}) from pg_catalog.unnest(${value}::text[]) v) >= 0`;
 }

@@ -23,7 +23,8 @@ export function operandSql(operand: Operand, build: Pick<Build, 'params'>, held:
   const one = typeThere(type, held);
   const { kind, element } = baseType(type);
   // Arrays of different lengths make no array: they are bound as texts.
-  if (list && kind === 'array') return sql`select v::${one} from unnest(${value(syntax('text[]'))}) v`;
+  if (list && kind === 'array')
+    return sql`select v::${one} from pg_catalog.unnest(${value(syntax('text[]'))}) v`;
   const part = list ? type : kind === 'array' ? element : null;
   // The list of a session variable comes as the type's own arrays are written.
   const isOfTexts = part !== null && isSplitElsewhere(part) && from.kind !== 'session';

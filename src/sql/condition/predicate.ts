@@ -1,7 +1,7 @@
 import type { Column, ColumnType, JoinPair } from '../../catalog/catalog.ts';
 import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import { SPATIAL_OPERATORS } from '../../catalog/conditions/spatial-operators.ts';
-import { unreachable } from '../../core/assert.ts';
+import { must, unreachable } from '../../core/assert.ts';
 import type { ColumnComparison, Join, Param, PlanTable, Predicate } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { sortValue } from '../place/enum-order.ts';
@@ -14,7 +14,7 @@ import {
 import { openPlace } from '../place/open-place.ts';
 import { type Around, type RowScope, rowOf, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
-import { bareType } from '../types.ts';
+import { bareType, functionOf, operatorOf } from '../types.ts';
 import { afterShown, FLOATS, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { boxesMeet, spatialSql } from './spatial.ts';
@@ -80,9 +80,10 @@ function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql 
     (told?.on ?? on).map((pair) => {
       const [a, b] = [left.read(pair.left), right.read(pair.right)];
       if (isCitextPair(pair) && isText(right, pair.right)) throw new TypeUnknown(pair.right, right.table);
-      if (crosses && isLoosePair(pair)) return sql`${b} collate "C" = ${a} collate "C"`;
+      if (crosses && isLoosePair(pair)) return sql`${b} collate "C" operator(pg_catalog.=) ${a} collate "C"`;
       const asText = isText(left, pair.left) !== isText(right, pair.right);
-      return asText ? sql`${b}::text = ${a}::text` : sql`${b} = ${a}`;
+      if (asText) return sql`${b}::text = ${a}::text`;
+      return sql`${b} ${operatorOf('=', pair.left.type, pair.right.type)} ${a}`;
     }),
   );
 }
@@ -122,7 +123,7 @@ function compare(predicate: ColumnComparison, site: Site): Sql {
   if (isHashed(type, build.params[value.index])) return lookedUp(operator, left, right);
   const sorted = (side: Sql): Sql =>
     cast === null && RANGES.has(operator) ? sortValue(side, column, row) : side;
-  return typedSql(operator, type, sorted(left), sorted(right));
+  return typedSql(operator, [type], sorted(left), sorted(right));
 }
 
 /** Among whose values Postgres looks one up; others it would compare one by one, and more slowly than with `any`. */
@@ -147,7 +148,7 @@ function isHashed(type: ColumnType, values: Param | undefined): boolean {
 
 /** Whether a value is in a list. `any` compares it with one after the other where the list is a parameter: with thousands of them, for every row. */
 function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
-  const found = sql`${left} in (select unnest(${right}))`;
+  const found = sql`${left} operator(pg_catalog.=) any (select pg_catalog.unnest(${right}))`;
   return operator === 'nin' ? sql`(not (${found}))` : found;
 }
 
@@ -164,18 +165,22 @@ const RANGES: ReadonlySet<Operator> = new Set(['gt', 'lt', 'gte', 'lte']);
 
 const NEGATIONS: Partial<Record<Operator, Operator>> = { neq: 'eq', nin: 'in' };
 
+/** The type of a comparison's left side, and of its right side where that may be another one. */
+type Compared = readonly [ColumnType, ...ColumnType[]];
+
 /** The types of PostGIS have no operator for what is not equal. */
-function typedSql(operator: Operator, type: ColumnType, left: Sql, right: Sql): Sql {
+function typedSql(operator: Operator, types: Compared, left: Sql, right: Sql): Sql {
   const negated = NEGATIONS[operator];
-  const isSpatial = SPATIAL_OPERATORS[baseType(type).name] !== undefined;
-  if (negated !== undefined && isSpatial) return sql`(not ${operatorSql(negated, left, right)})`;
-  return operatorSql(operator, left, right);
+  const isSpatial = SPATIAL_OPERATORS[baseType(types[0]).name] !== undefined;
+  if (negated !== undefined && isSpatial) return sql`(not ${operatorSql(negated, types, left, right)})`;
+  return operatorSql(operator, types, left, right);
 }
 
-function operatorSql(operator: Operator, left: Sql, right: Sql): Sql {
+function operatorSql(operator: Operator, types: Compared, left: Sql, right: Sql): Sql {
   const { symbol, shape } = SQL_OPERATORS[operator];
-  if (shape === 'binary') return sql`${left} ${syntax(symbol)} ${right}`;
-  return sql`${left} ${syntax(symbol)} ${syntax(shape)}(${right})`;
+  const between = operatorOf(symbol, ...types);
+  if (shape === 'binary') return sql`${left} ${between} ${right}`;
+  return sql`${left} ${between} ${syntax(shape)}(${right})`;
 }
 
 type CompareColumns = Extract<Predicate, { kind: 'compare-columns' }>;
@@ -193,7 +198,8 @@ function compareColumns(predicate: CompareColumns, { row, rows }: Site): Sql {
     RANGES.has(predicate.operator)
       ? sortValue(sql`${value}${cast}`, predicate.column, held)
       : sql`${value}${cast}`;
-  return typedSql(predicate.operator, predicate.column.type, sorted(left), sorted(right));
+  const types = [predicate.column.type, column.type] as const;
+  return typedSql(predicate.operator, types, sorted(left), sorted(right));
 }
 
 /** Rows that satisfy a join and a filter. */
@@ -236,7 +242,8 @@ function existsAggregate(predicate: ExistsAggregate, outer: Site): Sql {
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;
   const compared = test.cast === null ? aggregated : sql`${aggregated}::${bareType(test.cast)}`;
-  return operatorSql(test.operator, compared, operandSql(test.value, site.build));
+  const { type } = must(site.build.params[test.value.index], `parameter ${test.value.index}`);
+  return operatorSql(test.operator, [type], compared, operandSql(test.value, site.build));
 }
 
 interface Aggregated {
@@ -252,11 +259,12 @@ export function aggregateSql(name: string, { columns, values, distinct }: Aggreg
   const isInOrder = !isExtreme && columns.some(({ type }) => FLOATS.has(baseType(type).name));
   const list = separated(values, ', ');
   const order = isInOrder ? sql` order by ${list}` : syntax('');
-  return sql`${syntax(name)}(${syntax(distinct ? 'distinct ' : '')}${list}${order})`;
+  const called = functionOf(name, ...columns.map(({ type }) => type));
+  return sql`${called}(${syntax(distinct ? 'distinct ' : '')}${list}${order})`;
 }
 
 /** `count` over rows, over one column's values, or over several columns as one value, which is none of nothing. */
 export function countSql(columns: readonly Sql[], distinct: boolean): Sql {
   if (columns.length === 0) return syntax('count(*)');
-  return sql`count(${syntax(distinct ? 'distinct ' : '')}(${separated(columns, ', ')}))`;
+  return sql`pg_catalog.count(${syntax(distinct ? 'distinct ' : '')}(${separated(columns, ', ')}))`;
 }

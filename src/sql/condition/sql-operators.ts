@@ -1,9 +1,12 @@
 import type { Operator } from '../../catalog/conditions/operators.ts';
 
-/** How an operator of GraphQL is spelled in SQL; `any` and `all` take a list of values, a `function` is beside the type. */
+/**
+ * How an operator of GraphQL is spelled in SQL. `any` and `all` take a list of values, a pattern of `similar to` is made a regular
+ * expression, and a `function` is beside the type.
+ */
 export interface SqlOperator {
   readonly symbol: string;
-  readonly shape: 'binary' | 'any' | 'all' | 'function';
+  readonly shape: 'binary' | 'any' | 'all' | 'pg_catalog.similar_to_escape' | 'function';
 }
 
 /** Postgres' spelling of each comparison. */
@@ -16,12 +19,12 @@ export const SQL_OPERATORS: Readonly<Record<Operator, SqlOperator>> = {
   lte: { symbol: '<=', shape: 'binary' },
   in: { symbol: '=', shape: 'any' },
   nin: { symbol: '<>', shape: 'all' },
-  like: { symbol: 'like', shape: 'binary' },
-  nlike: { symbol: 'not like', shape: 'binary' },
-  ilike: { symbol: 'ilike', shape: 'binary' },
-  nilike: { symbol: 'not ilike', shape: 'binary' },
-  similar: { symbol: 'similar to', shape: 'binary' },
-  nsimilar: { symbol: 'not similar to', shape: 'binary' },
+  like: { symbol: '~~', shape: 'binary' },
+  nlike: { symbol: '!~~', shape: 'binary' },
+  ilike: { symbol: '~~*', shape: 'binary' },
+  nilike: { symbol: '!~~*', shape: 'binary' },
+  similar: { symbol: '~', shape: 'pg_catalog.similar_to_escape' },
+  nsimilar: { symbol: '!~', shape: 'pg_catalog.similar_to_escape' },
   regex: { symbol: '~', shape: 'binary' },
   nregex: { symbol: '!~', shape: 'binary' },
   iregex: { symbol: '~*', shape: 'binary' },

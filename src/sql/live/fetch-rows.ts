@@ -22,7 +22,7 @@ import { printStatement } from '../print.ts';
 import { allRows, type OpenRows, openRows } from '../rows/rows.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
-import { bareType } from '../types.ts';
+import { bareType, operatorOf } from '../types.ts';
 import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
 
@@ -69,7 +69,7 @@ export function fetchStatement(request: FetchRequest): Statement {
     gaps: NO_GAPS,
   });
   const rows = on === null ? someRows(request, atTop(build)) : byKeys(request, { on, isGiven, build });
-  const arrays = request.columns.map((_, i) => sql`array_agg(f.${syntax(`v${i}`)})::text`);
+  const arrays = request.columns.map((_, i) => sql`pg_catalog.array_agg(f.${syntax(`v${i}`)})::text`);
   return printStatement(
     sql`select ${separated([sql`count(*)::text`, ...arrays], ', ')} from (${rows} limit ${syntax(String(request.limit + 1))}) f${checkedOperands(request.params)}`,
   );
@@ -152,7 +152,7 @@ function linkSql(on: readonly JoinPair[], row: RowScope, held: readonly LeafColu
       if (isFolded(pair)) return [];
       const isArray = isSentAsText(pair) && !isComparedAsText(pair, held);
       const key = sql`k.${syntax(`k${i}`)}${isArray ? sql`::${bareType(pair.right.type)}` : syntax('')}`;
-      return [sql`${rightKey(pair, row, held)} = ${key}`];
+      return [sql`${rightKey(pair, row, held)} ${operatorOf('=', pair.left.type, pair.right.type)} ${key}`];
     }),
   );
 }

@@ -57,10 +57,12 @@ export function keysStatement(request: KeysRequest): Statement {
   const list = found.keys.map((key, i) => sql`${key} as ${syntax(`k${i}`)}`);
   const cut = request.rowLimit === null ? syntax('') : syntax(` limit ${Math.trunc(request.rowLimit)}`);
   const present = allOf(names.map((name) => sql`${name} is not null`));
-  const arrays = names.map((name, i) => sql`array_agg(${name}${travelCast(request.on[i]?.left)})::text`);
+  const arrays = names.map(
+    (name, i) => sql`pg_catalog.array_agg(${name}${travelCast(request.on[i]?.left)})::text`,
+  );
   const all = separated(names, ', ');
   return printStatement(
-    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${checkedOperands(request.params)}${cut}) select count(c.chunk)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c right join (select) one on true group by c.chunk`,
+    sql`with r as materialized (select ${separated(list, ', ')} from ${found.from}${checkedOperands(request.params)}${cut}) select pg_catalog.count(c.chunk)::text, (select count(*) from r)::text, ${separated(arrays, ', ')} from (select ${all}, (row_number() over () - 1) / ${syntax(String(request.chunk))} as chunk from (select distinct ${all} from r where ${present} limit ${syntax(String(request.limit + 1))}) d) c right join (select) one on true group by c.chunk`,
   );
 }
 

@@ -13,8 +13,8 @@ export const ASK_OUTLIVED = `select exists (
     or c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and c.oid >= 16384 and (
       not exists (
         select from pg_identify_object('pg_class'::regclass, c.oid, 0) i
-        where i.name = quote_ident(c.relname) and i.schema = quote_ident(n.nspname))
+        where i.name = pg_catalog.quote_ident(c.relname) and i.schema = pg_catalog.quote_ident(n.nspname))
       or exists (
         select from pg_attribute a, pg_identify_object('pg_class'::regclass, c.oid, a.attnum) i
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.xmax <> '0'
-          and i.identity is distinct from format('%I.%I.%I', n.nspname, c.relname, a.attname)))))`;
+          and i.identity is distinct from pg_catalog.format('%I.%I.%I', n.nspname, c.relname, a.attname)))))`;

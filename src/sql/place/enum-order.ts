@@ -1,7 +1,8 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
-import { constant, type Sql, sql, syntax } from '../sql.ts';
+import { constant, type Sql, sql } from '../sql.ts';
+import { functionOf } from '../types.ts';
 import type { RowScope } from './scope.ts';
 
 // A copied enum value is a text, and texts sort by their letters: they are compared by their places among the labels.
@@ -9,13 +10,13 @@ import type { RowScope } from './scope.ts';
 /** A value of a column as it sorts in the column's own database. */
 export function sortValue(value: Sql, column: Column, row: RowScope): Sql {
   const labels = labelsOf(column, row);
-  return labels === null ? value : sql`array_position(${labels}, ${value})`;
+  return labels === null ? value : sql`pg_catalog.array_position(${labels}, ${value})`;
 }
 
 /** The least or the greatest of a column's values. */
 export function extreme(name: 'min' | 'max', value: Sql, column: Column, row: RowScope): Sql {
   const labels = labelsOf(column, row);
-  const called = sql`${syntax(name)}(${sortValue(value, column, row)})`;
+  const called = sql`${functionOf(name, column.type)}(${sortValue(value, column, row)})`;
   return labels === null ? called : sql`(${labels})[${called}]`;
 }
 

@@ -1,12 +1,12 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { type Sql, separated, sql, syntax } from '../sql.ts';
+import { type Sql, separated, sql, syntax, unnested } from '../sql.ts';
 import type { RowScope } from './scope.ts';
 
 /** Lists, one for each column of some keys, as a FROM item: `k`, with the columns `k0`, `k1` and so on. */
 export function keyList(lists: readonly Sql[]): Sql {
   const names = lists.map((_, i) => syntax(`k${i}`));
-  return sql`unnest(${separated(lists, ', ')}) as k(${separated(names, ', ')})`;
+  return sql`${unnested(lists)} as k(${separated(names, ', ')})`;
 }
 
 /** A key of such a list in place of the row that it is of: nothing else of the row is there. */

@@ -2,7 +2,7 @@ import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
 import { travelsAsText, travelType } from '../../catalog/type/travel-type.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { identifier, parameter, qualified, type Sql, separated, sql, syntax } from '../sql.ts';
+import { identifier, parameter, qualified, type Sql, separated, sql, syntax, unnested } from '../sql.ts';
 
 /** A column of a remote table as the source database holds it: its own type, or text where the source lacks the type. */
 export interface LeafColumn {
@@ -74,7 +74,7 @@ export function fetchedRows(place: number, columns: readonly LeafColumn[], alias
   });
   const names = columns.map((column) => identifier(column.name));
   if (!columns.some((column) => travelsAsText(column.type))) {
-    return sql`unnest(${separated(arrays, ', ')}) as ${syntax(alias)}(${separated(names, ', ')})`;
+    return sql`${unnested(arrays)} as ${syntax(alias)}(${separated(names, ', ')})`;
   }
   const cast = columns.map((column, i) =>
     travelsAsText(column.type)
@@ -83,7 +83,7 @@ export function fetchedRows(place: number, columns: readonly LeafColumn[], alias
   );
   const inner = columns.map((_, i) => syntax(`c${i}`));
   const list = separated(cast, ', ');
-  return sql`(select ${list} from unnest(${separated(arrays, ', ')}) as r(${separated(inner, ', ')})) ${syntax(alias)}`;
+  return sql`(select ${list} from ${unnested(arrays)} as r(${separated(inner, ', ')})) ${syntax(alias)}`;
 }
 
 /** The type a remote column is held as, where that may differ from its own; null where both are the same. */

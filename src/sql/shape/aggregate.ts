@@ -16,6 +16,7 @@ import type { Around } from '../place/scope.ts';
 import { isCut, liftedRows } from '../rows/rows.ts';
 import type { ShapeSite } from '../rows/sharing.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
+import { functionOf } from '../types.ts';
 import { joinedList, membersJson } from './json-parts.ts';
 import { isBigNumber, orNull, valueJson } from './value-json.ts';
 
@@ -112,9 +113,11 @@ function functionJson(name: AggregateFunction, member: FunctionMember, site: Sha
   const { type } = member.column;
   const value = visibleValue(member, site);
   if (name === 'min' || name === 'max') return orNull(extremeJson(name, value, member.column, site));
-  const call = sql`${syntax(name)}(${value})`;
+  const call = sql`${functionOf(name, type)}(${value})`;
   const isText = build.stringifyNumbers && isBigNumber(baseType(type));
-  return orNull(isText ? sql`to_json(${call}::text)::text` : sql`to_json(${call})::text`);
+  return orNull(
+    isText ? sql`pg_catalog.to_json(${call}::text)::text` : sql`pg_catalog.to_json(${call})::text`,
+  );
 }
 
 function extremeJson(name: 'min' | 'max', value: Sql, column: Column, { row, build }: ShapeSite): Sql {

@@ -31,7 +31,7 @@ export function gapJson(field: RelatedField, row: RowScope): Sql {
   for (const { left } of on) {
     const isPlain = on.length === 1 && WHOLE_NUMBERS.has(baseType(left.type).name);
     const text = sql`${row.read(left)}::text`;
-    const key = isPlain ? text : sql`to_json(${text})::text`;
+    const key = isPlain ? text : sql`pg_catalog.to_json(${text})::text`;
     const value = field.kind === 'aggregate' && !isTotal ? sql`coalesce(${key}, ${constant('null')})` : key;
     parts.push(constant(','), value);
   }

@@ -9,7 +9,7 @@ import { bareType, beside } from '../types.ts';
 export function columnJson(row: RowScope, column: Column, build: Build): Sql {
   const read = row.read(column);
   // Enum values are ASCII; some collations have a dotted capital I.
-  const value = column.upperCased ? sql`upper(${read} collate "C")` : read;
+  const value = column.upperCased ? sql`pg_catalog.upper(${read} collate "C")` : read;
   const encoded = cellJson(value, { row, column, build });
   return column.notNull ? encoded : orNull(encoded);
 }
@@ -22,7 +22,7 @@ interface Cell {
 
 function cellJson(value: Sql, { row, column, build }: Cell): Sql {
   const held = row.heldAs(column);
-  if (held === 'text' || isCostly(column, build)) return sql`to_json(${value})::text`;
+  if (held === 'text' || isCostly(column, build)) return sql`pg_catalog.to_json(${value})::text`;
   // As Hasura has it: with all digits, and the reference system by its long name.
   if (isShape(baseType(column.type)))
     return sql`${beside('st_asgeojson', column.type, held)}(${value}, 15, 4)`;
@@ -48,14 +48,14 @@ export function orNull(json: Sql): Sql {
 /** A value as JSON text; null stays null. */
 export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
   const base = baseType(type);
-  if (base.kind === 'array' || base.schema !== 'pg_catalog') return sql`to_json(${value})::text`;
+  if (base.kind === 'array' || base.schema !== 'pg_catalog') return sql`pg_catalog.to_json(${value})::text`;
   // Costs nothing while the column is of this type. A text by now, it would go into the answer as it stands.
   const typed = sql`${value}::${bareType(base)}`;
   if (build.stringifyNumbers && isBigNumber(base)) return quoted(typed);
   if (PLAIN.has(base.name)) return sql`${typed}::text`;
   if (QUOTED.has(base.name)) return quoted(typed);
   if (FRACTIONS.has(base.name)) return fractionJson(value);
-  return sql`to_json(${value})::text`;
+  return sql`pg_catalog.to_json(${value})::text`;
 }
 
 /** Their text is JSON as it stands. */
@@ -74,7 +74,7 @@ const FRACTIONS: ReadonlySet<string> = new Set(['numeric', 'float4', 'float8']);
 
 /** `to_json` quotes NaN and infinities, of which no difference to themselves is zero; the rest is plain, and faster so. */
 function fractionJson(value: Sql): Sql {
-  return sql`(case when ${value} - ${value} = 0 then ${value}::text else to_json(${value})::text end)`;
+  return sql`(case when ${value} - ${value} operator(pg_catalog.=) 0 then ${value}::text else pg_catalog.to_json(${value})::text end)`;
 }
 
 function quoted(value: Sql): Sql {
