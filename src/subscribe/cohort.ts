@@ -1,7 +1,6 @@
 import { NearjoinError } from '../core/errors.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
-import type { Turns } from '../core/waiting/turns.ts';
 import { within } from '../core/waiting/under.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import {
@@ -17,6 +16,7 @@ import {
   notBehind,
   type Progress,
 } from './live-query.ts';
+import type { Rounds } from './rounds.ts';
 
 /** Somebody who gets the answers of a live query. */
 export interface Subscriber {
@@ -121,25 +121,36 @@ export class Cohort {
   }
 
   /** Reads again and again, first after a rest, until it is ended. */
-  async follow(turns: Turns, restMs: number): Promise<void> {
+  async follow(rounds: Rounds, restMs: number): Promise<void> {
     const { clock } = this.#parts;
     if (restMs > 0) await clock.delay(restMs, this.#ended);
     while (!this.#ended.aborted) {
-      let startedMs = clock.monotonicMs();
-      const answer = await turns
-        .take(() => {
-          // This reading does not serve those who join, or wake it, from here on.
-          this.#woken = false;
-          this.#admitNewcomers();
-          startedMs = clock.monotonicMs();
-          return this.#read();
-        }, this.#ended)
+      // Each reading of a round is charged its share: they were worked at side by side.
+      let shareMs = 0;
+      const answer = await rounds
+        .take(
+          this.query.plan,
+          async (together) => {
+            const startedMs = clock.monotonicMs();
+            const read = await this.#readAnew();
+            shareMs = (clock.monotonicMs() - startedMs) / together;
+            return read;
+          },
+          this.#ended,
+        )
         .catch((error: unknown) => errorAnswer(error));
       if (this.#ended.aborted) return;
-      const leastMs = this.#leastRest(clock.monotonicMs() - startedMs);
+      const leastMs = this.#leastRest(shareMs);
       this.#deliver(answer, leastMs);
       await this.#rest(leastMs);
     }
+  }
+
+  /** This reading does not serve those who join, or wake it, from here on. */
+  #readAnew(): Promise<LiveAnswer> {
+    this.#woken = false;
+    this.#admitNewcomers();
+    return this.#read();
   }
 
   #admitNewcomers(): void {

@@ -2,7 +2,6 @@ import type { AppliedCommits } from '../cache/feed/applied-commits.ts';
 import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';
-import { Turns } from '../core/waiting/turns.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
 import { Cohort, type Pace, type RunOutcome, type Subscriber, type TakenBatch } from './cohort.ts';
 import { FeedNews } from './feed-news.ts';
@@ -15,6 +14,7 @@ import {
   type Progress,
   sourceOf,
 } from './live-query.ts';
+import { Rounds } from './rounds.ts';
 
 /** What live queries are read by: a read lane of their own, so that no query waits behind them. */
 export interface LiveLane {
@@ -25,7 +25,7 @@ export interface LiveLane {
 /** How live queries are read. */
 export interface LiveSettings {
   readonly refetchMs: number;
-  /** Live queries of one source that are read at the same time. */
+  /** Rounds of readings of one source that go on at the same time. */
   readonly atOnce: number;
   readonly runMs: number;
 }
@@ -60,8 +60,8 @@ export class LiveQueries {
   readonly #cohorts = new Map<string, Cohort>();
   /** By feed, the cohorts whose answers it can change. */
   readonly #dependents = new Map<string, Set<Cohort>>();
-  /** Turns by source, so that a source that hangs does not hold up the others. */
-  readonly #turns = new Map<SourceName | null, Turns>();
+  /** By source, so that a source that hangs does not hold up the others. */
+  readonly #rounds = new Map<SourceName | null, Rounds>();
   readonly #readings = new Set<Promise<void>>();
   readonly #runs: Record<RunOutcome, number> = { changed: 0, same: 0, failed: 0 };
   /** Each subscriber's cohort: with a stream it changes with every batch. */
@@ -151,7 +151,7 @@ export class LiveQueries {
   }
 
   #read(cohort: Cohort, restMs: number): void {
-    const reading = cohort.follow(this.#turnsOf(sourceOf(cohort.query)), restMs).finally(() => {
+    const reading = cohort.follow(this.#roundsOf(sourceOf(cohort.query)), restMs).finally(() => {
       this.#readings.delete(reading);
     });
     this.#readings.add(reading);
@@ -179,8 +179,8 @@ export class LiveQueries {
     for (const cohort of this.#dependents.get(feedKey(source, target)) ?? []) cohort.wake();
   }
 
-  #turnsOf(source: SourceName | null): Turns {
-    return keptIn(this.#turns, source, () => new Turns(this.#settings.atOnce));
+  #roundsOf(source: SourceName | null): Rounds {
+    return keptIn(this.#rounds, source, () => new Rounds(this.#settings.atOnce, this.#clock));
   }
 }
 

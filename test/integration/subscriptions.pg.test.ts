@@ -123,6 +123,10 @@ async function untilMetric(server: NearjoinHere, name: string, value: number): P
   await poll(`${name} to be ${value}`, async () => (await metric(server, name)) === value);
 }
 
+const RAN_TOGETHER = `
+  select from pg_stat_activity
+  where datname = current_database() and query like '%with ordinality%' and pid <> pg_backend_pid()`;
+
 let named = 0;
 
 /** Gives a user a name nobody had before. */
@@ -212,6 +216,32 @@ describe('sharing', () => {
     await c.untilAnswer('s', { data: { orders: [{ id: 1 }, { id: 2 }, { id: 3 }] } });
     a.start('hidden', 'subscription { orders { total } }');
     expect((await a.untilHeard('error', 'hidden')).payload[0].message).toContain("'total' not found");
+  });
+
+  test('clients that are read by one execution are told of their own rows, errors and changes alone', async () => {
+    const users = Array.from({ length: 40 }, (_, i) => String(i)).with(7, 'nobody');
+    const clerks = await Promise.all(
+      users.map((user) => connect(polling, { ...admin, 'x-hasura-role': 'clerk', 'X-Hasura-User-Id': user })),
+    );
+    for (const clerk of clerks) clerk.start('s', 'subscription { orders { id user_id } }');
+    const answers = (user: string) => clerks[users.indexOf(user)]?.answers('s') ?? [];
+    const data = (...orders: readonly object[]) => ({ data: { orders } });
+    await Promise.all(clerks.map((clerk) => clerk.untilHeard('next', 's')));
+    await poll('an execution for many', async () => (await pg1.query(RAN_TOGETHER)).rowCount !== 0);
+    await pg1.query('insert into orders values (5, 39, 0)');
+    await poll('the new row', () => answers('39').length === 2);
+    clerks[38]?.close();
+    await pg1.query('delete from orders where id = 5');
+    await poll('its end', () => answers('39').length === 3);
+    const others = users.filter((user) => user !== 'nobody' && user !== '39');
+    expect(others.map(answers)).toEqual(
+      others.map((user) => {
+        const id = Number(user) / 10;
+        return [[1, 2, 3].includes(id) ? data({ id, user_id: Number(user) }) : data()];
+      }),
+    );
+    expect(answers('39')).toEqual([data(), data({ id: 5, user_id: 39 }), data()]);
+    expect(answers('nobody')).toMatchObject([{ errors: [{ extensions: { code: 'data-exception' } }] }]);
   });
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { must } from '../../../src/core/assert.ts';
 import { NearjoinError } from '../../../src/core/errors.ts';
+import { keptIn } from '../../../src/core/kept-in.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import { formatToken, type Token } from '../../../src/core/position/token.ts';
 import type { CompiledPlan } from '../../../src/read/compiled-plan.ts';
@@ -25,8 +26,10 @@ class Database implements LiveLane {
   takesMs = 0;
   looks = 0;
   runs = 0;
+  /** Most rounds of readings that went on at once. */
   most = 0;
-  readonly open = new Set<ReadRequest>();
+  readonly open = new Map<ReadRequest, string>();
+  readonly #plans = new Map<CompiledPlan, number>();
   readonly #clock: HandClock;
 
   constructor(clock: HandClock) {
@@ -35,8 +38,8 @@ class Database implements LiveLane {
 
   async run(request: ReadRequest): Promise<ReadAnswer> {
     this.runs += 1;
-    this.open.add(request);
-    this.most = Math.max(this.most, this.open.size);
+    this.open.set(request, this.#roundOf(request));
+    this.most = Math.max(this.most, new Set(this.open.values()).size);
     const answer = request.plan.plan.cursor === null ? this.#state(request) : this.#batch(request);
     const { isDown } = this;
     await this.#clock.delay(this.takesMs, request.signal);
@@ -44,6 +47,12 @@ class Database implements LiveLane {
     request.signal.throwIfAborted();
     if (isDown) throw new NearjoinError('source-unavailable', 'down');
     return answer;
+  }
+
+  /** Readings of one plan that begin in the same moment are one round. */
+  #roundOf({ plan }: ReadRequest): string {
+    const number = keptIn(this.#plans, plan, () => this.#plans.size);
+    return `${number} ${this.#clock.monotonicMs()}`;
   }
 
   appliedCommits(): ReturnType<LiveLane['appliedCommits']> {
@@ -253,7 +262,7 @@ class Day {
     database.copied = database.written += 1;
     await clock.pass(60);
     if (this.leaveFirst) for (const follower of this.followers) follower.leave();
-    expect(this.leaveFirst && [...database.open].some(({ signal }) => !signal.aborted)).toBe(false);
+    expect(this.leaveFirst && [...database.open.keys()].some(({ signal }) => !signal.aborted)).toBe(false);
     if (!this.leaveFirst) await live.close();
     expect(this.leaveFirst ? 0 : database.open.size).toBe(0);
     await clock.pass(1);

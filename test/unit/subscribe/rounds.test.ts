@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { Stop } from '../../../src/core/waiting/stop-signal.ts';
+import type { CompiledPlan } from '../../../src/read/compiled-plan.ts';
+import { Rounds } from '../../../src/subscribe/rounds.ts';
+import { HandClock } from '../../support/hand-clock.ts';
+
+const [light, heavy] = [{}, {}] as unknown as readonly [CompiledPlan, CompiledPlan];
+const unending = new Stop();
+
+/** Notes what begins when, and with how many. */
+class Work {
+  readonly clock = new HandClock();
+  readonly rounds: Rounds;
+  readonly begun: string[] = [];
+
+  constructor(atOnce: number) {
+    this.rounds = new Rounds(atOnce, this.clock);
+  }
+
+  ask(plan: CompiledPlan, name: string, ms: number, signal: Stop = unending): Promise<string> {
+    return this.rounds.take(
+      plan,
+      async (together) => {
+        this.begun.push(`${this.clock.monotonicMs()} ${name} of ${together}`);
+        await this.clock.delay(ms);
+        if (name === 'failing') throw new Error('of this one');
+        return name;
+      },
+      signal,
+    );
+  }
+}
+
+test('short readings of one plan that wait begin together, as many as share an execution', async () => {
+  const work = new Work(1);
+  const all = Promise.all(Array.from({ length: 36 }, (_, i) => work.ask(light, `${i}`, i === 0 ? 10 : 1)));
+  await work.clock.pass(20);
+  expect(
+    work.begun.map((one) => one.split(' ').slice(0, 1).concat(one.split(' ').slice(3)).join(' ')),
+  ).toEqual(['0 1', '10 2', '10 2', ...Array.from({ length: 32 }, () => '11 32'), '12 1']);
+  expect(await all).toEqual(Array.from({ length: 36 }, (_, i) => `${i}`));
+});
+
+test('readings that take long begin one by one, and plans take turns', async () => {
+  const work = new Work(1);
+  for (const name of ['a', 'b', 'c']) void work.ask(heavy, name, 40);
+  for (const name of ['x', 'y', 'z']) void work.ask(light, name, 1);
+  await work.clock.pass(200);
+  expect(work.begun).toEqual(['0 a of 1', '40 b of 1', '80 x of 1', '81 c of 1', '121 y of 2', '121 z of 2']);
+});
+
+test('one that fails or leaves takes nothing from the others of its round', async () => {
+  const work = new Work(1);
+  const gone = new Stop();
+  const first = work.ask(light, 'first', 1);
+  const outcomes = Promise.allSettled([
+    work.ask(light, 'failing', 1),
+    work.ask(light, 'left', 1, gone),
+    work.ask(light, 'other', 1),
+  ]);
+  gone.abort(new Error('it left'));
+  await work.clock.pass(5);
+  expect(await first).toBe('first');
+  expect((await outcomes).map((one) => (one.status === 'rejected' ? String(one.reason) : one.value))).toEqual(
+    ['Error: of this one', 'Error: it left', 'other'],
+  );
+  expect(work.begun).toEqual(['0 first of 1', '1 failing of 2', '1 other of 2']);
+  await expect(work.ask(light, 'late', 1, gone)).rejects.toThrow('it left');
+  void work.ask(light, 'next', 1);
+  expect(work.begun.at(-1)).toBe('5 next of 1');
+  await work.clock.pass(2);
+});
