@@ -2,6 +2,7 @@ import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
 import { clientConfig } from '../../src/core/postgres/client-config.ts';
 import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
+import { KEEP_ALIVE } from '../../src/core/postgres/keep-alive.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import { orStopped } from '../../src/core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
@@ -9,17 +10,13 @@ import { ConnectorError } from '../connector.ts';
 import { toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
 
-/** After this many idle milliseconds the kernel starts asking whether the other side is still there. */
-const KEEP_ALIVE_MS = 5_000;
-
 /** How every connection to a target is made. */
 export function connectionTo({ url, timings }: Target, applicationName: string): ClientConfig {
   return {
     ...clientConfig(url),
     application_name: applicationName,
     connectionTimeoutMillis: timings.connectMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    ...KEEP_ALIVE,
   };
 }
 

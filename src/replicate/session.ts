@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { type OwnSession, refuseSharedSession } from '../cache/own-session.ts';
 import { clientConfig } from '../core/postgres/client-config.ts';
+import { KEEP_ALIVE } from '../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
 
@@ -62,7 +63,7 @@ export class Session {
       ...clientConfig(options.url),
       application_name: options.applicationName,
       connectionTimeoutMillis: SET_UP_MS,
-      keepAlive: true,
+      ...KEEP_ALIVE,
       pipeline: options.pipeline ?? false,
       ...(options.answerWithinMs === undefined ? {} : { query_timeout: options.answerWithinMs }),
     };

@@ -16,6 +16,8 @@ export interface Proxy extends AsyncDisposable {
   letGo(): void;
   /** Delays what comes from the server. */
   setDelay(ms: number): void;
+  /** Nothing gets through the open connections any more, either way; new ones are forwarded. */
+  silence(): void;
   /** Resets every open connection. */
   reset(): void;
   /** Bytes forwarded from the server so far. */
@@ -37,6 +39,8 @@ class TcpProxy implements Proxy {
   readonly #to: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** Sockets that hear and say nothing any more. */
+  readonly #silent = new WeakSet<Socket>();
   #mode: ProxyMode = 'forward';
   #held: Socket[] | null = null;
   #delayMs = 0;
@@ -88,7 +92,7 @@ class TcpProxy implements Proxy {
       if (pair.some((socket) => socket.destroyed)) this.#forget(pair);
       for (const socket of pair) {
         if (mode === 'black-hole') socket.pause();
-        else socket.resume();
+        else if (!this.#silent.has(socket)) socket.resume();
       }
     }
   }
@@ -105,6 +109,13 @@ class TcpProxy implements Proxy {
 
   setDelay(ms: number): void {
     this.#delayMs = ms;
+  }
+
+  silence(): void {
+    for (const socket of [...this.#pairs].flat()) {
+      this.#silent.add(socket);
+      socket.pause();
+    }
   }
 
   reset(): void {
@@ -148,7 +159,8 @@ class TcpProxy implements Proxy {
 
   /** In a black hole not even the end of a connection gets through. */
   #forget(pair: readonly [Socket, Socket]): void {
-    if (this.#mode === 'black-hole' && !pair.every((socket) => socket.destroyed)) return;
+    const isHeard = this.#mode !== 'black-hole' && !this.#silent.has(pair[0]);
+    if (!isHeard && !pair.every((socket) => socket.destroyed)) return;
     this.#pairs.delete(pair);
     for (const socket of pair) socket.destroy();
   }
@@ -180,7 +192,7 @@ class TcpProxy implements Proxy {
   #waitFor(from: Socket, to: Socket): void {
     from.pause();
     to.once('drain', () => {
-      if (this.#mode !== 'black-hole') from.resume();
+      if (this.#mode !== 'black-hole' && !this.#silent.has(from)) from.resume();
     });
   }
 }

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
@@ -84,7 +85,7 @@ async function listenOnce(
     connectionString: watch.url,
     application_name: 'nearjoin metadata listen',
     connectionTimeoutMillis: 5_000,
-    keepAlive: true,
+    ...KEEP_ALIVE,
   });
   let stop: () => void = () => undefined;
   const ended = new Promise<unknown>((resolve) => {

@@ -5,6 +5,7 @@ import { refuseSharedSession } from '../../cache/own-session.ts';
 import { must } from '../../core/assert.ts';
 import { type HistoryName, historyName } from '../../core/position/token.ts';
 import { clientConfig } from '../../core/postgres/client-config.ts';
+import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../core/postgres/session-form.ts';
 import { WireConnection } from './connection.ts';
@@ -13,6 +14,7 @@ import { FrugalSocket } from './frugal-socket.ts';
 import type { RowMemory } from './incoming.ts';
 import { KEEP_HEAP } from './keep-heap.ts';
 import { encodeCancel } from './messages.ts';
+import { isServed, SERVER_PROCESS, type ServerProcess } from './served.ts';
 import type { SessionFacts, WireOptions } from './wire-options.ts';
 
 /** How connections to one database are made. */
@@ -26,7 +28,7 @@ export interface ConnectOptions extends RowMemory {
 }
 
 /** What sessions of one pool have in common. */
-export type PoolPart = Pick<WireOptions, 'onAnswered' | 'cancels'>;
+export type PoolPart = Pick<WireOptions, 'onAnswered' | 'onUnserved' | 'cancels'>;
 
 /** What `pg` keeps of a session, as far as we take it over. */
 interface LoggedIn {
@@ -70,17 +72,17 @@ export async function connectWire(options: ConnectOptions, pool: PoolPart): Prom
     connectionTimeoutMillis: options.connectTimeoutMs,
     // Of what sets the session up: a server that lets in and then falls silent would be waited for without end.
     query_timeout: options.connectTimeoutMs,
-    keepAlive: true,
+    ...KEEP_ALIVE,
     application_name: 'nearjoin',
     stream: plainSocket,
   });
   client.on('error', () => undefined);
-  let facts: SessionFacts;
+  let facts: SessionFacts & { readonly process: ServerProcess };
   try {
     await client.connect();
     await refuseSharedSession(client, options.url);
-    const makesTemps = await setUp(client, options.statementTimeoutMs);
-    facts = { makesTemps, history: options.asksHistory ? await historyOf(client) : null };
+    const told = await setUp(client, options.statementTimeoutMs);
+    facts = { ...told, history: options.asksHistory ? await historyOf(client) : null };
   } catch (cause) {
     await client.end().catch(() => undefined);
     throw new ConnectionLost('no connection to the database', cause);
@@ -117,14 +119,18 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
 
 // A standby makes none, nor does who may only read, or lacks the right.
 const MAKES_TEMPS = `
-  select current_setting('transaction_read_only') = 'off' and has_database_privilege(current_database(), 'temporary') as makes`;
+  select current_setting('transaction_read_only') = 'off' and has_database_privilege(current_database(), 'temporary') as makes, ${SERVER_PROCESS}`;
 
-/** Says whether temporary tables can be made there. */
-async function setUp(client: pg.Client, statementTimeoutMs: number): Promise<boolean> {
+/** Says what the session can make there, and which process works for it. */
+async function setUp(
+  client: pg.Client,
+  statementTimeoutMs: number,
+): Promise<Pick<SessionFacts, 'makesTemps'> & { readonly process: ServerProcess }> {
   // One round trip: every statement has a result.
   const results: unknown = await client.query(`${settingsQuery(statementTimeoutMs)}; ${MAKES_TEMPS}`);
-  const last = (results as readonly pg.QueryResult<{ makes: boolean }>[]).at(-1);
-  return last?.rows[0]?.makes === true;
+  const last = (results as readonly pg.QueryResult<{ makes: boolean } & ServerProcess>[]).at(-1);
+  const { makes, ...process } = must(last?.rows[0], 'what a session says of itself');
+  return { makesTemps: makes, process };
 }
 
 /** Puts a session into the state that statements are made for. */
@@ -133,7 +139,10 @@ export function settingsQuery(statementTimeoutMs: number): string {
   return [settingsStatement(all), CHEAP_RANDOM_PAGES, FIND_OPERATORS, KEEP_HEAP].join('; ');
 }
 
-function takeOver(client: LoggedIn, options: ConnectOptions & SessionFacts & PoolPart): WireConnection {
+/** All that is known of a session that is taken over. */
+type Taken = ConnectOptions & SessionFacts & PoolPart & { readonly process: ServerProcess };
+
+function takeOver(client: LoggedIn, options: Taken): WireConnection {
   const socket = must(client.connection?.stream, 'socket of a logged-in client');
   for (const event of ['data', 'error', 'close', 'end', 'readable']) socket.removeAllListeners(event);
   const { host, port, processID } = client;
@@ -149,6 +158,8 @@ function takeOver(client: LoggedIn, options: ConnectOptions & SessionFacts & Poo
     cancels: options.cancels,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
     silenceMs: options.connectTimeoutMs,
+    isServed: () => isServed(options.url, options.process, options.connectTimeoutMs),
+    onUnserved: options.onUnserved,
   });
 }
 

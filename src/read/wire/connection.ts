@@ -2,11 +2,12 @@ import type { Duplex } from 'node:stream';
 import { errorFields } from '../../core/postgres/error-fields.ts';
 import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
-import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge } from './failure.ts';
+import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge, Unserved } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import { Silence } from './silence.ts';
 import type { SessionFacts, WireOptions } from './wire-options.ts';
 
 /** One row: cells in text form, undecoded. */
@@ -60,6 +61,7 @@ export class WireConnection {
   #lost: ConnectionLost | null = null;
   #isEnding = false;
   #transaction = 'I';
+  readonly #silence: Silence;
 
   constructor(socket: Duplex, options: WireOptions) {
     this.#socket = socket;
@@ -73,10 +75,14 @@ export class WireConnection {
       },
       options,
     );
-    receive(socket, (bytes, length) => incoming.push(bytes, length));
+    const isWaiting = (): boolean => this.load > 0;
+    this.#silence = new Silence(options, isWaiting, (why) => this.#lose(why));
+    receive(socket, (bytes, length) => {
+      this.#silence.heard();
+      incoming.push(bytes, length);
+    });
     socket.on('error', (error) => this.#lose(error));
-    socket.on('close', () => this.#lose(undefined));
-    socket.on('end', () => this.#lose(undefined));
+    for (const event of ['close', 'end']) socket.on(event, () => this.#lose(undefined));
   }
 
   /** What it said of its server. */
@@ -112,6 +118,7 @@ export class WireConnection {
       this.#pending.push(entry);
       if (this.#pending.length === 1) options.onTurn?.();
       this.#write(message);
+      this.#silence.begin();
     });
   }
 
@@ -120,6 +127,11 @@ export class WireConnection {
     const closed = new ConnectionLost('the session was closed');
     for (const entry of this.#pending) this.#abandon(entry, closed);
     return this.finish();
+  }
+
+  /** Another session of its server is not served any more: one that waits is looked at, one that does not is no loss. */
+  suspect(): void {
+    void (this.#pending.length === 0 ? this.#lose(new Unserved()) : this.#silence.look());
   }
 
   /** Ends the session when everything that was asked of it is answered; nothing more may be. */
@@ -185,11 +197,10 @@ export class WireConnection {
   #messageOf(entry: Pending, values: readonly (string | null)[], prepared: boolean): Buffer {
     const { text } = entry;
     const known = prepared ? this.#prepared.use(text) : undefined;
-    const name = known ?? (prepared ? this.#prepared.add(text) : '');
-    entry.name = name;
+    entry.name = known ?? (prepared ? this.#prepared.add(text) : '');
     entry.parsing = known === undefined;
     const close = this.#prepared.takeClosed();
-    return encodeExecution({ name, parse: known === undefined ? text : null, close, values });
+    return encodeExecution({ name: entry.name, parse: known === undefined ? text : null, close, values });
   }
 
   /** What one turn of the event loop asks for leaves in one packet: a write costs more than waiting for the turn's end. */

@@ -33,6 +33,14 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** The server does not work for the session any more, and its network did not tell. */
+export class Unserved extends Error {
+  constructor() {
+    super('the server does not work for the session any more');
+    this.name = 'Unserved';
+  }
+}
+
 /** Every session that could be lent was held by others for as long as one may wait: the same would be waited for again. */
 export class SessionsTaken extends ConnectionLost {
   constructor() {
@@ -74,6 +82,11 @@ export function isWorthRepeating(error: unknown): boolean {
 /** Ended by a cancel request that was meant for another request of the same session. */
 export function isBystander(error: unknown): boolean {
   return error instanceof PostgresError && error.state === QUERY_CANCELED && error.bystander;
+}
+
+/** Sent on a session that its server knew nothing of: the next one may be no better. */
+export function isUnserved(error: unknown): boolean {
+  return error instanceof ConnectionLost && error.cause instanceof Unserved;
 }
 
 /** A relation, a schema, a type, or a column is not there. */

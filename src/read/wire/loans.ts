@@ -51,6 +51,11 @@ export class Loans {
     return handed === null ? this.take(signal) : this.#loanOf(handed);
   }
 
+  /** Sessions that nobody holds. */
+  get free(): readonly WireConnection[] {
+    return this.#free;
+  }
+
   /** Lends no more; the sessions that nobody holds are the caller's to end, others end when given back. */
   close(): readonly WireConnection[] {
     this.#closed = true;

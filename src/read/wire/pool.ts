@@ -5,7 +5,14 @@ import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { RunOptions, WireConnection, WireRow } from './connection.ts';
-import { abortError, ConnectionLost, isBystander, isWorthRepeating, unlessStopped } from './failure.ts';
+import {
+  abortError,
+  ConnectionLost,
+  isBystander,
+  isUnserved,
+  isWorthRepeating,
+  unlessStopped,
+} from './failure.ts';
 import { type Loan, Loans } from './loans.ts';
 import { RequestQueue } from './queue.ts';
 import { SharedRuns } from './shared-runs.ts';
@@ -106,7 +113,7 @@ export class WirePool {
       try {
         return await (repeats < MOST_TIMES_HIT ? this.#whenFree(signal, work) : this.#alone(signal, work));
       } catch (error) {
-        const isOver = repeats >= (isBystander(error) ? MOST_TIMES_HIT : 1);
+        const isOver = repeats >= (isBystander(error) || isUnserved(error) ? MOST_TIMES_HIT : 1);
         if (isOver || !isWorthRepeating(error)) throw error;
       }
     }
@@ -155,6 +162,11 @@ export class WirePool {
       else start(session);
     }
     await Promise.all(this.#emptied().map((connection) => connection.finish()));
+  }
+
+  /** What took one session's network, or its server, may have taken all. */
+  #suspect(): void {
+    for (const session of [...this.#shared, ...this.#loans.free]) session.suspect();
   }
 
   #emptied(): readonly WireConnection[] {
@@ -214,6 +226,7 @@ export class WirePool {
       const connection = await connectWire(this.#options, {
         onAnswered: () => this.#advance(),
         cancels: this.#cancels,
+        onUnserved: () => this.#suspect(),
       });
       this.#failures = 0;
       if (!this.#closed) return connection;

@@ -1,6 +1,7 @@
 import type { HistoryName } from '../../core/position/token.ts';
 import type { Turns } from '../../core/waiting/turns.ts';
 import type { RowMemory } from './incoming.ts';
+import type { SilenceOptions } from './silence.ts';
 
 /** What a session said of its server when it was set up. */
 export interface SessionFacts {
@@ -10,16 +11,14 @@ export interface SessionFacts {
   readonly makesTemps: boolean;
 }
 
-/** What a connection needs besides its socket. */
-export interface WireOptions extends RowMemory, SessionFacts {
+/** What a connection needs besides its socket. A session that does not end a statement so long after it was asked to is given up too. */
+export interface WireOptions extends RowMemory, SessionFacts, SilenceOptions {
   /** Prepared statements kept; each costs the server tens of kilobytes. */
   readonly statementLimit: number;
   /** Asks the server, over another connection, to end what this session runs. Resolves when the server has heard it. */
   readonly cancel: () => Promise<void>;
   /** Cancel requests of all sessions take turns: a storm of clients that go away is none of connections. */
   readonly cancels: Turns;
-  /** A session that does not end a statement so long after it was asked to is given up: its network may be gone without a word. */
-  readonly silenceMs: number;
   /** Told when a request has ended, or all have with the session. */
   readonly onAnswered: () => void;
 }

@@ -26,7 +26,7 @@ test('a server that lets in and then falls silent is given up', async () => {
     buffers: new SpareBuffers(),
   };
   await expect(
-    connectWire(options, { onAnswered: () => undefined, cancels: new Turns(1) }),
+    connectWire(options, { onAnswered: () => undefined, onUnserved: () => undefined, cancels: new Turns(1) }),
   ).rejects.toBeInstanceOf(ConnectionLost);
   server.close();
   await once(server, 'close');

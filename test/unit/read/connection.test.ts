@@ -127,6 +127,8 @@ function connected(): Connected {
     cancel: () => new Promise((resolve) => void cancels.push(resolve)),
     cancels: new Turns(10),
     silenceMs: SILENCE_MS,
+    isServed: () => Promise.resolve(true),
+    onUnserved: () => undefined,
     onAnswered: () => undefined,
   });
   const ask = (signal: StopSignal): Promise<readonly WireRow[]> =>

@@ -36,6 +36,8 @@ class Sessions {
       },
       cancels: new Turns(1),
       silenceMs: 60_000,
+      isServed: () => Promise.resolve(true),
+      onUnserved: () => undefined,
       onAnswered: () => undefined,
     });
     this.servers.push(server);
