@@ -8,6 +8,7 @@ import type { Lsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';
 import { acquireLease } from '../../src/replicate/lead/lease.ts';
+import { Patience } from '../../src/replicate/lead/patience.ts';
 import { dropCopies, dropOrphans } from '../../src/replicate/table/orphans.ts';
 import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
 import { cacheSink } from '../../src/replicate/write/sink.ts';
@@ -33,7 +34,11 @@ async function connect(): Promise<pg.Client> {
   return client;
 }
 
-const candidate = (leader: string) => ({ target: 'pg2', leader, staleAfterMs: 60_000 });
+const candidate = (leader: string) => ({
+  target: 'pg2',
+  leader,
+  patience: new Patience(60_000, systemClock),
+});
 const never = new AbortController().signal;
 /** As every read from the cache finds it. */
 const NEWEST = `select position from nearjoin.watermark w where w.target <= $1

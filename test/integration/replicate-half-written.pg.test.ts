@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type EarlyLimits } from '../../src/replicate/feed-optio
 import { Progress } from '../../src/replicate/follow/progress.ts';
 import { Pump } from '../../src/replicate/follow/pump.ts';
 import { acquireLease } from '../../src/replicate/lead/lease.ts';
+import { Patience } from '../../src/replicate/lead/patience.ts';
 import { Session } from '../../src/replicate/session.ts';
 import { untilFirstFailure } from '../../src/replicate/together.ts';
 import { Applier } from '../../src/replicate/write/applier.ts';
@@ -89,7 +90,7 @@ async function pumping(
   await ensureFeed(control, 'pg2', 'postgres');
   await control.query('create table nearjoin.copy (id int primary key)');
   const stopping = new AbortController();
-  const candidate = { target: 'pg2', leader: 'one', staleAfterMs: 60_000 };
+  const candidate = { target: 'pg2', leader: 'one', patience: new Patience(60_000, systemClock) };
   const lease = await acquireLease(control, candidate, systemClock, stopping.signal);
   if (lease === null) throw new Error('no lease');
   const items = new ItemQueue({ drained: () => undefined, left: () => undefined });

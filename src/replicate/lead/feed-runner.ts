@@ -20,6 +20,7 @@ import { beginScene } from './feed-scene.ts';
 import { acquireLease } from './lease.ts';
 import { listen } from './listening.ts';
 import { ownSchema } from './own-schema.ts';
+import { Patience } from './patience.ts';
 import { WantedNow } from './wanted-now.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -37,6 +38,7 @@ export class FeedRunner {
   readonly #repeats: Repeats;
   readonly #probePace: ProbePace;
   readonly #wanted: WantedNow;
+  readonly #patience: Patience;
   #leader: FeedLeader | null = null;
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
@@ -50,6 +52,7 @@ export class FeedRunner {
     this.#options = options;
     this.#wanted = new WantedNow(options, asked, this.#stopping.signal, (again) => this.want(again));
     this.#repeats = new Repeats(options.clock);
+    this.#patience = new Patience(options.limits.leaderStaleMs, options.clock);
     this.#probePace = new ProbePace(options.limits.probeIntervalMs, options.clock);
   }
 
@@ -186,7 +189,7 @@ export class FeedRunner {
       await ensureFeed(session.client, target, this.#options.connector);
       const lease = await acquireLease(
         session.client,
-        { target, leader, staleAfterMs: limits.leaderStaleMs },
+        { target, leader, patience: this.#patience },
         clock,
         stop,
       );

@@ -4,6 +4,7 @@ import type { SourceName } from '../../core/names.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { applicationName } from '../session.ts';
+import type { Patience } from './patience.ts';
 
 /** Who wants to lead. */
 export interface Candidate {
@@ -11,7 +12,7 @@ export interface Candidate {
   /** Unique to this attempt at leading; part of the application name of all its sessions. */
   readonly leader: string;
   /** A leader that did not renew its lease for so long is ended. */
-  readonly staleAfterMs: number;
+  readonly patience: Patience;
 }
 
 const LOCK = `hashtextextended('nearjoin feed ' || $1, 0)`;
@@ -84,16 +85,18 @@ async function takeEpoch(client: Queryable, { target, leader }: Candidate): Prom
   return { target, epoch: BigInt(epoch) };
 }
 
-async function endSilentLeader(client: Queryable, { target, staleAfterMs }: Candidate): Promise<void> {
+async function endSilentLeader(client: Queryable, { target, patience }: Candidate): Promise<void> {
   const [silent] = await rowsOf<{ leader: string }>(
     client,
     `select leader from nearjoin.feed
      where target = $1 and leader is not null
        -- a time to come is from before the clock was set back
        and abs(extract(epoch from clock_timestamp() - updated_at)) > $2`,
-    [target, staleAfterMs / 1000],
+    [target, patience.ms / 1000],
   );
-  if (silent !== undefined) await endSessions(client, silent.leader);
+  if (silent === undefined) return;
+  patience.spent(silent.leader);
+  await endSessions(client, silent.leader);
 }
 
 /** Ends what a leader's sessions are at, this one left out. */
