@@ -17,8 +17,8 @@ interface Asked {
 
 /**
  * The error to tell for a failed request. Where several of its values are malformed it is about the first of them, whichever
- * database or route met which one: each is read by the first database that has its type. An error about a row's own value is told in full to administrators only: Postgres' message
- * may quote a row or a cell that the role must not see.
+ * database or route met which one: each is read by the first database that has its type. An error about a row's own value is
+ * told in full to administrators only: Postgres' message may quote a row or a cell that the role must not see.
  */
 export async function firstRefusal(error: unknown, asked: Asked, databases: Databases): Promise<unknown> {
   if (!isOfValue(error)) return error;
