@@ -56,7 +56,7 @@ export interface Pace {
   readonly runMs: number;
 }
 
-/** A live query is read for at most a fifth of the time, however often it is woken. */
+/** A live query is read for at most a fifth of the time, however often it is woken; see `#leastRest`. */
 const REST_PER_RUN = 4;
 
 /** All subscribers of one live query: it is read once for all of them. */
@@ -76,6 +76,8 @@ export class Cohort {
   /** Positions of the rows last read live: a cache that is not that far would show subscribers an older state again. */
   #shown: Progress['shown'] = NOTHING_SHOWN;
   #failures = 0;
+  /** What the reading before took. */
+  #lastMs: number | null = null;
   #woken = false;
   #resting: Stop | null = null;
 
@@ -216,10 +218,15 @@ export class Cohort {
     for (const subscriber of this.#members.keys()) this.#members.set(subscriber, null);
   }
 
-  /** A newcomer is answered at once, like a query. */
+  /**
+   * A newcomer is answered at once, like a query. A reading that took longer than the one before has waited for the
+   * network, perhaps: resting for it too would keep subscribers behind long after. What is slow twice is work.
+   */
   #leastRest(tookMs: number): number {
     const { spacingMs } = this.#parts.pace;
-    return this.#newcomers.size > 0 ? spacingMs : Math.max(spacingMs, tookMs * REST_PER_RUN);
+    const chargedMs = Math.min(tookMs, this.#lastMs ?? tookMs);
+    this.#lastMs = tookMs;
+    return this.#newcomers.size > 0 ? spacingMs : Math.max(spacingMs, chargedMs * REST_PER_RUN);
   }
 
   /** Rests for as long as the pace demands, then until woken or until it is time. */

@@ -204,6 +204,21 @@ test('a query is read for a fifth of the time at most, and for no longer than it
   await hanging.live.close();
 });
 
+test('one reading that waited for the network is not rested for', async () => {
+  const world = new World();
+  world.takesMs = 10;
+  const subscription = world.live.subscribe(queryOf('x'), new Listener());
+  await world.clock.pass(20);
+  world.takesMs = 4000;
+  subscription.catchUp();
+  await world.clock.pass(1000);
+  world.takesMs = 10;
+  const before = world.runs.length;
+  await world.clock.pass(6000);
+  expect(world.runs.length).toBeGreaterThan(before);
+  await world.live.close();
+});
+
 test('a source that hangs does not hold up another', async () => {
   const world = new World();
   const [stuck, other] = [new Listener(), new Listener()];
