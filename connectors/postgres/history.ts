@@ -1,12 +1,10 @@
 import type { Client, ClientBase } from 'pg';
 import { must } from '../../src/core/assert.ts';
 import { parseLsn } from '../../src/core/position/lsn.ts';
+import { STARTED_AT } from '../../src/core/postgres/started-at.ts';
 import { ConnectorError, type TargetIdentity } from '../connector.ts';
 
 type Server = Pick<TargetIdentity, 'timeline' | 'startedAt'>;
-
-/** The moment in which a server was started, as a number of seconds with six digits behind the point. */
-export const STARTED_AT = 'extract(epoch from pg_postmaster_start_time())::text';
 
 // A server that was started from another's files has its system identifier, and its timeline until it is promoted: only the
 // microsecond in which it was started tells the two apart, and any others. So not every role need be allowed to ask for the

@@ -1,8 +1,9 @@
 import { unfitTarget } from '../../../src/core/postgres/oldest-postgres.ts';
+import { STARTED_AT } from '../../../src/core/postgres/started-at.ts';
 import { ConnectorError, type TargetIdentity } from '../../connector.ts';
 import { type AdminPool, OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
-import { parseAncestors, STARTED_AT } from '../history.ts';
+import { parseAncestors } from '../history.ts';
 import type { Target } from '../settings.ts';
 import { refuseOtherReader } from '../slot.ts';
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { clientConfig } from '../../core/postgres/client-config.ts';
+import { STARTED_AT } from '../../core/postgres/started-at.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 
 /** Which process of which server works for a session. */
@@ -12,12 +13,12 @@ export interface ServerProcess {
 
 /** The select list that gives a `ServerProcess`. */
 export const SERVER_PROCESS = `
-  pg_backend_pid()::text as pid, extract(epoch from pg_postmaster_start_time())::text as "startedAt",
+  pg_backend_pid()::text as pid, ${STARTED_AT} as "startedAt",
   not pg_is_in_recovery() as "isPrimary"`;
 
 // One address leads to one primary; behind it there may be several standbys, and one knows nothing of another's sessions.
 const IS_SERVED = `
-  select case when extract(epoch from pg_postmaster_start_time())::text = $2
+  select case when ${STARTED_AT} = $2
     then exists (select from pg_stat_activity where pid = $1::int and coalesce(state, '') not like 'idle%')
     else pg_is_in_recovery() or not $3::boolean end as served`;
 
