@@ -395,6 +395,33 @@ test('tables that somebody has locked before they are published hold up no proof
   await locking.end();
 });
 
+test('nor do they when it is tried again', async () => {
+  await rig.target.query('create table other (id int primary key)');
+  rig.start({ timings: { lockMs: 2_000 } });
+  await rig.ready();
+  const locking = new pg.Client({ connectionString: rig.target.url });
+  await locking.connect();
+  await locking.query('begin; lock table other in share mode');
+  await rig.track({ item: [], other: [] });
+  await rig.until(
+    'the first try to fail',
+    async () => (await rig.tableStatus('other'))?.state.kind === 'failed',
+  );
+  let [wait, enough] = ['', 0];
+  await rig.until('proofs while one wait goes on', async () => {
+    const before = rig.probes.length;
+    const { rows } = await rig.target.query<{ wait: string }>(
+      `select concat(pid, ' ', xact_start) as wait from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query like 'alter publication%'`,
+    );
+    const now = rows[0]?.wait ?? '';
+    if (now !== wait) [wait, enough] = [now, rig.probes.length + 6];
+    return wait !== '' && before >= enough;
+  });
+  await locking.end();
+  await rig.ready();
+});
+
 test('a table that is wanted no more, and that somebody has locked, stays published and says who has it', async () => {
   await rig.target.query('create table other (id int primary key)');
   await rig.track({ item: [], other: [] });

@@ -132,10 +132,11 @@ async function publish(
   const gone = discardedBy(plan);
   if (gone.length === 0) return connector.publish(plan.publish);
   for (const { stored } of gone) await cancel(stored.table);
-  let published: Published = { added: [], refused: [], kept: [] };
+  // Where no copy has to go the stream goes on while publishing waits for a lock.
+  let published = gone.some(isThere) ? null : await connector.publish(plan.publish);
   // A published table without a key makes its owner's updates fail: it is let go before anything that may have to wait.
   const before = async (): Promise<void> => {
-    published = await connector.publish(plan.publish);
+    published ??= await connector.publish(plan.publish);
   };
   const begun = await exclusively((client) => loadStoredTables(client, lease.target));
   await discard(asTheyAre(gone, begun), { exclusively, sinks, clock, before }, signal);
@@ -145,7 +146,7 @@ async function publish(
     else if ('reason' in afterwards && afterwards.reason !== null)
       log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
   }
-  return published;
+  return must(published, 'what was published');
 }
 
 /** Hides copies of which some parts may be wrong, before freshness may be proved again. */
@@ -205,7 +206,12 @@ async function note(
 
 /** Whether no copy has to go or to be hidden. */
 function areRight(plan: FeedPlan): boolean {
-  return discardedBy(plan).length === 0 && !plan.actions.some(({ kind }) => kind === 'renew');
+  return !discardedBy(plan).some(isThere) && !plan.actions.some(({ kind }) => kind === 'renew');
+}
+
+/** Whether there may be a copy: of a table that failed mostly only that is noted. */
+function isThere({ stored: { state, exists, serving } }: Discarded): boolean {
+  return state.kind !== 'failed' || exists || serving !== null;
 }
 
 function discardedBy({ actions }: FeedPlan): readonly Discarded[] {
