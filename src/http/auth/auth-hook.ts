@@ -5,7 +5,7 @@ import { isRecord } from '../../core/json/is-record.ts';
 import { jsonIn } from '../../core/json/json-in.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerBytesOf, headerOf } from '../headers.ts';
-import { hasEnded, type Session, sessionOf } from './session.ts';
+import { type Session, sessionOf } from './session.ts';
 import { isSessionVariable, ROLE_HEADER } from './session-variables.ts';
 
 /** Where the hook is, how it is asked, and how long it may take. */
@@ -43,10 +43,15 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 const REMEMBERED_ANSWERS = 10_000;
 const ANSWER_LIMIT_BYTES = 1024 * 1024;
 
+interface KeptAnswer {
+  readonly session: Session;
+  readonly untilMs: number;
+}
+
 /** Asks a webhook who a caller is; an answer is kept only as long as the webhook itself says. */
 export class AuthHook {
   readonly #options: AuthHookOptions;
-  readonly #answers: LRUCache<string, Session> = new LRUCache({ max: REMEMBERED_ANSWERS });
+  readonly #answers: LRUCache<string, KeptAnswer> = new LRUCache({ max: REMEMBERED_ANSWERS });
 
   constructor(options: AuthHookOptions) {
     this.#options = options;
@@ -64,8 +69,8 @@ export class AuthHook {
       .update(body ?? JSON.stringify(forwarded))
       .digest('base64');
     const known = this.#answers.get(key);
-    const holds = known !== undefined && !hasEnded(known, this.#options.nowMs());
-    return holds ? known : this.#ask(key, forwarded, body);
+    const holds = known !== undefined && known.untilMs > this.#options.nowMs();
+    return holds ? known.session : this.#ask(key, forwarded, body);
   }
 
   async #ask(key: string, forwarded: Record<string, string>, body: string | null): Promise<Session> {
@@ -74,11 +79,15 @@ export class AuthHook {
     const role = variables.get(ROLE_HEADER);
     if (role === undefined || role === '')
       throw new RefusedError(500, 'unexpected', 'missing x-hasura-role key in webhook response');
-    const leftMs = lifetimeMs(caching, response.headers, this.#options.nowMs());
-    const expiresAtMs = leftMs === null ? null : this.#options.nowMs() + leftMs;
+    const nowMs = this.#options.nowMs();
+    const expiresAtMs = endOf((name) => caching.get(name), nowMs);
     const session = sessionOf(role, variables, expiresAtMs, response.headers.getSetCookie());
-    // A cookie is given once.
-    if (expiresAtMs !== null) this.#answers.set(key, { ...session, cookies: [] });
+    const untilMs = endOf((name) => caching.get(name) ?? response.headers.get(name), nowMs);
+    if (untilMs !== null) {
+      // A cookie is given once.
+      const kept = { ...session, cookies: [] };
+      this.#answers.set(key, { session: kept, untilMs: Math.min(untilMs, expiresAtMs ?? untilMs) });
+    }
     return session;
   }
 
@@ -155,14 +164,17 @@ function badAnswer(): RefusedError {
   return new RefusedError(500, 'unexpected', 'Invalid response from authorization hook');
 }
 
-/** Milliseconds the answer may be reused, by Cache-Control or Expires in its body or headers; null without either. */
-function lifetimeMs(body: ReadonlyMap<string, string>, headers: Headers, nowMs: number): number | null {
-  const control = body.get('cache-control') ?? headers.get('cache-control');
+/**
+ * When what says so ends, by its Cache-Control or Expires; null without either. In the answer's body they are about the
+ * session, as in Hasura; headers are about the answer alone: frameworks send `max-age=0` with every one.
+ */
+function endOf(said: (name: string) => string | null | undefined, nowMs: number): number | null {
+  const control = said('cache-control');
   if (control !== null && control !== undefined) {
     if (/\b(no-store|no-cache)\b/i.test(control)) return null;
     const seconds = /\b(?:s-maxage|max-age)\s*=\s*"?(\d{1,9})/i.exec(control)?.[1];
-    if (seconds !== undefined) return Number(seconds) * 1000;
+    if (seconds !== undefined) return nowMs + Number(seconds) * 1000;
   }
-  const expires = Date.parse(body.get('expires') ?? headers.get('expires') ?? '');
-  return Number.isNaN(expires) ? null : Math.max(0, expires - nowMs);
+  const expires = Date.parse(said('expires') ?? '');
+  return Number.isNaN(expires) ? null : Math.max(nowMs, expires);
 }
