@@ -1,5 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { errors, type JWTPayload, jwtVerify } from 'jose';
+import {
+  decodeJwt,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+  type KeyInput,
+} from 'jose';
 import { LRUCache } from 'lru-cache';
 import { RefusedError } from '../error-reply.ts';
 import { headerOf } from '../headers.ts';
@@ -68,17 +76,17 @@ export class JwtVerifier {
     return found;
   }
 
-  /** The session of the first configuration that accepts its token; else the first refusal. */
+  /** The session of the first configuration that accepts its token; else the first refusal by one that the token may be for. */
   async session(tokens: readonly FoundToken[], headers: IncomingHttpHeaders): Promise<Session> {
     let refusal: unknown;
-    for (const found of tokens) {
+    for (const found of tokens.filter(mayBeFor)) {
       try {
         return roleSession(await this.#verified(found), headers);
       } catch (error) {
         refusal ??= error;
       }
     }
-    throw refusal;
+    throw refusal ?? invalidJwt('JWTNotInIssuer');
   }
 
   async #verified({ issuer, token }: FoundToken): Promise<VerifiedToken> {
@@ -90,6 +98,19 @@ export class JwtVerifier {
     const verified = { claims: claimsOf(payload, issuer.config), expiresAtMs };
     issuer.verified.set(token, verified);
     return verified;
+  }
+}
+
+/**
+ * Whether a token is none of another issuer. Its word is taken for that before anything is verified: one provider's tokens
+ * neither wait for another's keys nor are refused in its words.
+ */
+function mayBeFor({ issuer: { config, verified }, token }: FoundToken): boolean {
+  if (config.issuer === null || verified.has(token)) return true;
+  try {
+    return decodeJwt(token).iss === config.issuer;
+  } catch {
+    return true;
   }
 }
 
@@ -113,13 +134,42 @@ function verifierOf(config: JwtConfig, nowMs: () => number): Issuer['verify'] {
   return async (token) => {
     const currentDate = new Date(nowMs());
     try {
-      const { payload } = await jwtVerify(token, verifying, { ...options, currentDate });
+      const payload = await payloadOf(token, verifying, { ...options, currentDate });
       refuseFromTheFuture(payload, currentDate.getTime() + config.allowedSkewSeconds * 1000);
       return payload;
     } catch (error) {
       throw refusalOf(error);
     }
   };
+}
+
+async function payloadOf(
+  token: string,
+  verifying: KeyInput | JWTVerifyGetKey,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, verifying, options)).payload;
+  } catch (error) {
+    if (error instanceof errors.JWKSMultipleMatchingKeys) return payloadByAny(error, token, options);
+    throw error;
+  }
+}
+
+/** A token that does not say which of several keys it was signed with is of one of them, as while keys are exchanged. */
+async function payloadByAny(
+  keys: errors.JWKSMultipleMatchingKeys,
+  token: string,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  for await (const key of keys) {
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+    }
+  }
+  throw new errors.JWSSignatureVerificationFailed();
 }
 
 /** The library looks at the time of issue only where the age of tokens is limited. */
@@ -149,10 +199,21 @@ function cookieOf(header: string, name: string): string | null {
 
 /** The library's errors in the words of Hasura's. */
 function refusalOf(error: unknown): RefusedError {
-  if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) {
+  if (!(error instanceof errors.JOSEError) || OF_THE_KEYS.has(error.code)) {
     return new RefusedError(500, 'unexpected', 'could not fetch the JWK set', { cause: error });
   }
-  return new RefusedError(400, 'invalid-jwt', `Could not verify JWT: ${reasonOf(error)}`, { cause: error });
+  return invalidJwt(reasonOf(error), error);
+}
+
+/** What is no key set, did not come in time, or came with another status: no fault of the token's. */
+const OF_THE_KEYS: ReadonlySet<string> = new Set([
+  errors.JOSEError.code,
+  errors.JWKSInvalid.code,
+  errors.JWKSTimeout.code,
+]);
+
+function invalidJwt(reason: string, cause?: unknown): RefusedError {
+  return new RefusedError(400, 'invalid-jwt', `Could not verify JWT: ${reason}`, { cause });
 }
 
 function reasonOf(error: errors.JOSEError): string {

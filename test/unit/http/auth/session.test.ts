@@ -423,6 +423,64 @@ describe('published keys', () => {
   });
 
   test.each([
+    ['an error', { status: 503, body: '' }],
+    ['another address', { status: 302, body: '', headers: { location: '/' } }],
+    ['no JSON', { status: 200, body: '<html>' }],
+    ['no keys', { status: 200, body: '{"error":"busy"}' }],
+  ])('a provider that answers with %s is no fault of the token', async (_, given) => {
+    answer = given;
+    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
+    const text = await token({ [NAMESPACE]: CLAIMS }, rsa.privateKey, 'RS256');
+    expect(await refusal(() => keyed.authenticate({ authorization: `Bearer ${text}` }))).toMatchObject({
+      status: 500,
+      code: 'unexpected',
+      message: 'could not fetch the JWK set',
+    });
+  });
+
+  test('a token that names no key is verified by whichever of the published ones it was signed with', async () => {
+    const pairs = [rsa, generateKeyPairSync('rsa', { modulusLength: 2048 })];
+    const keys = pairs.map(({ publicKey }, n) => ({ ...publicKey.export({ format: 'jwk' }), kid: `${n}` }));
+    answer = { status: 200, body: JSON.stringify({ keys }) };
+    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
+    const roleBy = async (key: KeyObject, claims: object = {}): Promise<string> => {
+      const text = await token({ [NAMESPACE]: CLAIMS, ...claims }, key, 'RS256');
+      return (await keyed.authenticate({ authorization: `Bearer ${text}` })).role;
+    };
+    for (const { privateKey } of pairs) expect(await roleBy(privateKey)).toBe('user');
+    await expect(
+      roleBy(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    ).rejects.toMatchObject({
+      message: 'Could not verify JWT: JWSError JWSInvalidSignature',
+    });
+    await expect(roleBy(rsa.privateKey, { nbf: NOW_S + 60 })).rejects.toMatchObject({
+      message: 'Could not verify JWT: JWTNotYetValid',
+    });
+  });
+
+  test("a token of one issuer neither waits for another's keys nor is refused in its words", async () => {
+    const before = fetched;
+    const several = authenticator({
+      jwt: verifier({ jwk_url: `${url}/jwks`, issuer: 'other' }, { type: 'HS256', key: KEY, issuer: 'me' }),
+    });
+    const bearer = async (claims: object): Promise<{ authorization: string }> => ({
+      authorization: `Bearer ${await token({ [NAMESPACE]: CLAIMS, ...claims })}`,
+    });
+    expect((await several.authenticate(await bearer({ iss: 'me' }))).role).toBe('user');
+    for (const [claims, reason] of [
+      [{ iss: 'me', nbf: NOW_S + 60 }, 'JWTNotYetValid'],
+      [{ iss: 'nobody' }, 'JWTNotInIssuer'],
+    ] as const) {
+      const headers = await bearer(claims);
+      expect(await refusal(() => several.authenticate(headers))).toMatchObject({
+        code: 'invalid-jwt',
+        message: `Could not verify JWT: ${reason}`,
+      });
+    }
+    expect(fetched).toBe(before);
+  });
+
+  test.each([
     ['no-cache', null, 1000],
     ['public, max-age=120', null, 120_000],
     ['max-age=0', null, 1000],
