@@ -41,8 +41,18 @@ export interface CohortParts {
 export interface TakenBatch {
   readonly by: readonly Subscriber[];
   readonly cursor: string;
-  readonly restMs: number;
+  readonly before: Before;
 }
+
+/** What was read before a cohort's first reading. */
+export interface Before {
+  readonly restMs: number;
+  /** What the last reading took that was answered. */
+  readonly lastMs: number | null;
+}
+
+/** Nothing was. */
+export const NOTHING_BEFORE: Before = { restMs: 0, lastMs: null };
 
 /** How often a live query is read. */
 export interface Pace {
@@ -76,8 +86,7 @@ export class Cohort {
   /** Positions of the rows last read live: a cache that is not that far would show subscribers an older state again. */
   #shown: Progress['shown'] = NOTHING_SHOWN;
   #failures = 0;
-  /** What the reading before took. */
-  #lastMs: number | null = null;
+  #lastMs: Before['lastMs'] = null;
   #woken = false;
   #resting: Stop | null = null;
 
@@ -123,8 +132,9 @@ export class Cohort {
   }
 
   /** Reads again and again, first after a rest, until it is ended. */
-  async follow(rounds: Rounds, restMs: number): Promise<void> {
+  async follow(rounds: Rounds, { restMs, lastMs }: Before): Promise<void> {
     const { clock } = this.#parts;
+    this.#lastMs = lastMs;
     if (restMs > 0) await clock.delay(restMs, this.#ended);
     while (!this.#ended.aborted) {
       // Each reading of a round is charged its share: they were worked at side by side.
@@ -142,7 +152,7 @@ export class Cohort {
         )
         .catch((error: unknown) => errorAnswer(error));
       if (this.#ended.aborted) return;
-      const leastMs = this.#leastRest(shareMs);
+      const leastMs = this.#leastRest(answer, shareMs);
       this.#deliver(answer, leastMs);
       await this.#rest(leastMs);
     }
@@ -191,7 +201,8 @@ export class Cohort {
     if (isEmpty) return this.#forgetFailures();
     const took = this.#offer(answer);
     if (answer.kind === 'error' || answer.cursor === null || took.length === 0) return;
-    this.#parts.onBatch(this, { by: took, cursor: answer.cursor, restMs });
+    const before = { restMs, lastMs: this.#lastMs };
+    this.#parts.onBatch(this, { by: took, cursor: answer.cursor, before });
   }
 
   #count(answer: LiveAnswer, isEmpty: boolean): void {
@@ -220,10 +231,13 @@ export class Cohort {
 
   /**
    * A newcomer is answered at once, like a query. A reading that took longer than the one before has waited for the
-   * network, perhaps: resting for it too would keep subscribers behind long after. What is slow twice is work.
+   * network, perhaps: resting for it too would keep subscribers behind long after. What is slow twice is work, and rested
+   * for however long it took, or else the longest readings would leave a database the least time. One that found no
+   * database has not worked: what follows it is the back-off's.
    */
-  #leastRest(tookMs: number): number {
+  #leastRest(answer: LiveAnswer, tookMs: number): number {
     const { spacingMs } = this.#parts.pace;
+    if (answer.kind === 'error' && isOfConnection(answer.error)) return spacingMs;
     const chargedMs = Math.min(tookMs, this.#lastMs ?? tookMs);
     this.#lastMs = tookMs;
     return this.#newcomers.size > 0 ? spacingMs : Math.max(spacingMs, chargedMs * REST_PER_RUN);
@@ -239,6 +253,11 @@ export class Cohort {
     await this.#parts.clock.delay(Math.max(0, backedOff - least), this.#resting);
     this.#resting = null;
   }
+}
+
+/** Whether a database was not there, or somewhere on the way to it nobody answered. */
+function isOfConnection(error: unknown): boolean {
+  return isOfSource(error) || (error instanceof NearjoinError && error.code === 'target-unavailable');
 }
 
 /** Without its source there is no older state either; should it be back by now, it is asked for what is due. */

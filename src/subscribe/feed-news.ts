@@ -13,6 +13,8 @@ export interface FeedNewsParts {
   readonly onNews: (source: SourceName, target: SourceName) => void;
 }
 
+const NOTHING_KNOWN: AppliedCommits = new Map();
+
 /**
  * Tells when a source's cache has taken in more commits of a target. However many live queries there are, each source is asked
  * one small question, many times a second and only while somebody watches. The alternative, listening, would cost a
@@ -50,13 +52,13 @@ export class FeedNews {
 
   async #follow(source: SourceName, stop: Stop): Promise<void> {
     const { applied, clock, everyMs, retryMs } = this.#parts;
-    // The first answer is news: a reading may have begun before it.
-    let known: AppliedCommits = new Map();
+    // The first answer is news: a reading may have begun before it, or found no database.
+    let known = NOTHING_KNOWN;
     while (!stop.aborted) {
       const now: AppliedCommits | null = await applied(source).catch(() => null);
       if (stop.aborted) return;
       if (now !== null) this.#tell(source, known, now);
-      known = now ?? known;
+      known = now ?? NOTHING_KNOWN;
       // A source that is down, or has no cache yet: its readings say so themselves.
       await clock.delay(now === null ? retryMs : everyMs, stop);
     }

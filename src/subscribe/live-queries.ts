@@ -3,7 +3,15 @@ import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
-import { Cohort, type Pace, type RunOutcome, type Subscriber, type TakenBatch } from './cohort.ts';
+import {
+  type Before,
+  Cohort,
+  NOTHING_BEFORE,
+  type Pace,
+  type RunOutcome,
+  type Subscriber,
+  type TakenBatch,
+} from './cohort.ts';
 import { FeedNews } from './feed-news.ts';
 import {
   AT_START,
@@ -82,7 +90,7 @@ export class LiveQueries {
 
   /** Reads a query for a subscriber from now on; `from` is how far the subscriber has come already. */
   subscribe(query: LiveQuery, subscriber: Subscriber, from: Progress = AT_START): Subscription {
-    this.#enter(behind(query, from.cursor), 0, (cohort) => this.#join(cohort, subscriber, from));
+    this.#enter(behind(query, from.cursor), NOTHING_BEFORE, (cohort) => this.#join(cohort, subscriber, from));
     return {
       leave: () => this.#leave(subscriber),
       catchUp: () => this.#places.get(subscriber)?.wake(),
@@ -100,12 +108,12 @@ export class LiveQueries {
   }
 
   /** Joins the query's cohort; a new cohort is first read after a rest. */
-  #enter(query: LiveQuery, restMs: number, join: (cohort: Cohort) => void): void {
+  #enter(query: LiveQuery, before: Before, join: (cohort: Cohort) => void): void {
     const key = this.#keys.keyOf(query);
     const known = this.#cohorts.get(key);
     const cohort = known ?? this.#open(key, query);
     join(cohort);
-    if (known === undefined) this.#read(cohort, restMs);
+    if (known === undefined) this.#read(cohort, before);
   }
 
   #join(cohort: Cohort, subscriber: Subscriber, from: Progress): void {
@@ -123,11 +131,11 @@ export class LiveQueries {
   }
 
   /** Those who are at the same place of a stream are one cohort again, wherever they began. */
-  #moveOn(cohort: Cohort, { by, cursor, restMs }: TakenBatch): void {
+  #moveOn(cohort: Cohort, { by, cursor, before }: TakenBatch): void {
     const moved = by.map(
       (subscriber) => [subscriber, { ...cohort.leave(subscriber), digest: null }] as const,
     );
-    this.#enter(behind(cohort.query, cursor), restMs, (next) => {
+    this.#enter(behind(cohort.query, cursor), before, (next) => {
       for (const [subscriber, from] of moved) this.#join(next, subscriber, from);
     });
     if (cohort.isEmpty) this.#end(cohort);
@@ -150,8 +158,8 @@ export class LiveQueries {
     return cohort;
   }
 
-  #read(cohort: Cohort, restMs: number): void {
-    const reading = cohort.follow(this.#roundsOf(sourceOf(cohort.query)), restMs).finally(() => {
+  #read(cohort: Cohort, before: Before): void {
+    const reading = cohort.follow(this.#roundsOf(sourceOf(cohort.query)), before).finally(() => {
       this.#readings.delete(reading);
     });
     this.#readings.add(reading);

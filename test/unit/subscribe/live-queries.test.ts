@@ -27,14 +27,16 @@ class World {
     const lane = {
       run: async ({ values, freshness, signal }: ReadRequest): Promise<ReadAnswer> => {
         this.runs.push(this.clock.monotonicMs());
-        if (this.failure !== null) throw this.failure;
+        const { failure } = this;
         const [body, cursor] = this.#batch(String(values[0]));
         const answer = { body: Buffer.from(body), targets: this.targets(freshness), cursor };
         if (this.takesMs > 0) await this.clock.delay(this.takesMs, signal);
         signal.throwIfAborted();
+        if (failure !== null) throw failure;
         return answer;
       },
-      appliedCommits: () => Promise.resolve(new Map(this.applied)),
+      appliedCommits: () =>
+        this.failure === null ? Promise.resolve(new Map(this.applied)) : Promise.reject(this.failure),
     };
     this.live = new LiveQueries(lane, { refetchMs: 1000, atOnce: 1, runMs }, this.clock);
   }
@@ -219,6 +221,34 @@ test('one reading that waited for the network is not rested for', async () => {
   await world.live.close();
 });
 
+test('a database that is not there leaves nobody behind for longer than that', async () => {
+  const world = new World();
+  const listener = new Listener();
+  world.takesMs = 1000;
+  world.live.subscribe(queryOf('x', 'pg2'), listener);
+  await world.clock.pass(9000);
+  // Each reading waits for the network before it fails.
+  Object.assign(world, { failure: new NearjoinError('source-unavailable', 'down'), takesMs: 5000 });
+  await world.clock.pass(20_000);
+  Object.assign(world, { failure: null, takesMs: 1, answer: 'b' });
+  // The next look at the feed, which it wakes, or the end of the reading that waits.
+  await world.clock.pass(5000);
+  expect(listener.taken).toEqual(['a', 'NearjoinError: down', 'b']);
+  await world.live.close();
+});
+
+test('a source that answers again is news', async () => {
+  const world = new World();
+  const listener = new Listener();
+  world.live.subscribe(queryOf('x', 'pg2'), listener);
+  world.failure = new NearjoinError('source-unavailable', 'down');
+  await world.clock.pass(15_000);
+  world.failure = null;
+  await world.clock.pass(1100);
+  expect(listener.taken).toEqual(['a', 'NearjoinError: down', 'a']);
+  await world.live.close();
+});
+
 test('a source that hangs does not hold up another', async () => {
   const world = new World();
   const [stuck, other] = [new Listener(), new Listener()];
@@ -351,6 +381,21 @@ describe('streams', () => {
       cohorts: 1,
       runs: { changed: 3, failed: 0 },
     });
+    await world.live.close();
+  });
+
+  test('one batch that waited for the network is not rested for', async () => {
+    const world = new World();
+    const listener = new Listener();
+    world.batches = { 0: ['1', '1'], 1: ['2', '2'], 2: ['3', '3'] };
+    world.takesMs = 10;
+    world.live.subscribe(stream('0'), listener);
+    await world.clock.pass(20);
+    world.takesMs = 4000;
+    await world.clock.pass(100);
+    world.takesMs = 10;
+    await world.clock.pass(4000);
+    expect(listener.taken).toEqual(['1', '2', '3']);
     await world.live.close();
   });
 
