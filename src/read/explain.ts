@@ -13,9 +13,9 @@ import { readError } from './error-mapping.ts';
 import type { FreshnessRequest, RouteDetail } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
 import { inOrder } from './in-order.ts';
+import { filteredThere } from './live/decidable.ts';
 import { gapsOf } from './live/handed-over.ts';
 import { leafColumns } from './live/leaf-columns.ts';
-import { filteredThere } from './live/scope-of-work.ts';
 import type { WirePool } from './wire/pool.ts';
 
 /** How one root field would be answered: Hasura's members, and where each target's rows would come from. */

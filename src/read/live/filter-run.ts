@@ -8,11 +8,11 @@ import { computingOrder } from '../../sql/condition/leaky.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
 import { allRows } from '../../sql/rows/rows.ts';
 import { type Above, lastOf, leafLevel, TOP } from './chain.ts';
+import { isDecidableAt, relaxed } from './decidable.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
 import { again, isKeyed, type Lookup, lookupOf, reversed, rightNames } from './lookup.ts';
-import { isDecidableAt, relaxed } from './scope-of-work.ts';
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 type Filtered = Pick<Select, 'from' | 'where'>;

@@ -16,7 +16,7 @@ import type {
 import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../plan/touches.ts';
 import { byColumn } from '../../sql/rows/rows.ts';
 import { type Gap, placeOf, type RelatedField } from '../../sql/shape/gap.ts';
-import { isDecidableAt, isLoose, isText, joinsByBytes, ordersAlike } from './scope-of-work.ts';
+import { isDecidableAt, isLoose, joinsByBytes, ordersAlike, sortsApart } from './decidable.ts';
 
 /**
  * Whether the target can write a related field's text by itself, byte for byte as the source would over the target's
@@ -88,7 +88,7 @@ function isAlikeValue(value: AggregateValue, at: SourceName, row: PlanTable): bo
     );
   return value.of.every(
     (member) =>
-      member.kind === 'constant' || (!isText(member.column) && isVisibleAlike(member.onlyIf, at, row)),
+      member.kind === 'constant' || (!sortsApart(member.column) && isVisibleAlike(member.onlyIf, at, row)),
   );
 }
 
@@ -98,7 +98,9 @@ function isVisibleAlike(rule: Predicate | null, at: SourceName, row: PlanTable):
 
 /** The join is one of plain values that are equal everywhere or nowhere, and an index finds its rows key by key. */
 function joinsAlike(join: Join): boolean {
-  return join.indexed && joinsByBytes(join) && join.on.every(({ left, right }) => comparesAlike(left, right));
+  return (
+    join.indexed && joinsByBytes(join) && join.on.every(({ left, right }) => keysCompareAlike(left, right))
+  );
 }
 
 const FAMILIES: Readonly<Record<string, string>> = {
@@ -115,7 +117,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   numeric: 'numeric',
 };
 
-function comparesAlike(left: Column, right: Column): boolean {
+function keysCompareAlike(left: Column, right: Column): boolean {
   const [one, other] = [baseType(left.type), baseType(right.type)];
   if (one.schema !== 'pg_catalog' || other.schema !== 'pg_catalog') return false;
   const family = FAMILIES[one.name];

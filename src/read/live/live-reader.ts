@@ -123,17 +123,17 @@ export class LiveReader {
 
   /** Where temporary tables are refused, for want of room or by a rule, the answer is made without them. */
   async #inTransactions(request: LiveRequest): Promise<LiveAnswer> {
-    const isReading = request.group.roots.some(runsStatement);
+    const isReadOnly = request.group.roots.some(runsStatement);
     try {
-      return await this.#inSnapshots(request, isReading);
+      return await this.#inSnapshots(request, isReadOnly);
     } catch (error) {
       if (error instanceof TablesRefused) return this.#inSnapshots(request, true);
       throw error;
     }
   }
 
-  async #inSnapshots(request: LiveRequest, isReading: boolean): Promise<LiveAnswer> {
-    const wanted = { source: request.group.source, isReading, tokens: request.tokens };
+  async #inSnapshots(request: LiveRequest, isReadOnly: boolean): Promise<LiveAnswer> {
+    const wanted = { source: request.group.source, isReadOnly, tokens: request.tokens };
     const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;

@@ -4,7 +4,7 @@ import type { Join, OrderItem, PlanTable, Predicate, Select } from '../../plan/p
 import { TRUE } from '../../plan/predicates.ts';
 import { byColumn } from '../../sql/rows/rows.ts';
 import type { RelatedField } from '../../sql/shape/gap.ts';
-import { decidableAt, isDecidedThere, joinsByBytes, ordersAlike } from './scope-of-work.ts';
+import { decidableAt, isDecidedThere, joinsByBytes, ordersAlike } from './decidable.ts';
 
 /** How rows of one place are fetched. */
 export interface Lookup {

@@ -60,7 +60,7 @@ interface TargetSession {
 export interface SessionsWanted {
   readonly source: SourceName;
   /** The source's transaction must be read-only: a native query may try to write. No temporary tables then. */
-  readonly isReading: boolean;
+  readonly isReadOnly: boolean;
   /** Targets with a token are asked how far they are before their snapshot is taken, too. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
@@ -85,7 +85,7 @@ export class LiveSessions {
     this.#databases = databases;
     this.#source = loan;
     this.#wanted = wanted;
-    this.makesTemps = !wanted.isReading && loan.connection.facts.makesTemps;
+    this.makesTemps = !wanted.isReadOnly && loan.connection.facts.makesTemps;
     this.#signal = signal;
     this.#begun = loan.connection.run(`${BEGIN} read ${this.makesTemps ? 'write' : 'only'}`, [], {
       signal,

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { Column } from '../../../src/catalog/catalog.ts';
 import type { Join, OrderItem, Predicate, Select } from '../../../src/plan/plan.ts';
 import { TRUE } from '../../../src/plan/predicates.ts';
+import { isDecidableAt, ordersAlike } from '../../../src/read/live/decidable.ts';
 import { cutsBeforeComputing } from '../../../src/read/live/lookup.ts';
-import { isDecidableAt, ordersAlike } from '../../../src/read/live/scope-of-work.ts';
 import { typeOf } from '../../support/catalog.ts';
 import { columnOfType, compared, computedColumn, paired, placeAt } from '../../support/conditions.ts';
 

@@ -115,7 +115,7 @@ function comparesAlike({
   readonly column: Column;
   readonly operator: string;
 }): boolean {
-  const isSorted = RANGES.has(operator) && isText(column) && !isOfExtension(column);
+  const isSorted = RANGES.has(operator) && sortsApart(column) && !isOfExtension(column);
   return !isLoose(column) && !isSorted && !isByLocale(column, operator);
 }
 
@@ -141,7 +141,7 @@ export function isLoose({ loose, ownLocale, type }: Column): boolean {
 }
 
 /** Whether two databases may order the type's values differently, as they do the texts in `jsonb`. */
-export function isText(column: Column): boolean {
+export function sortsApart(column: Column): boolean {
   const { schema, category, name } = baseType(column.type);
   return category === 'S' || category === 'A' || schema !== 'pg_catalog' || name === 'jsonb';
 }
@@ -153,6 +153,6 @@ export function ordersAlike(orderBy: readonly OrderItem[]): boolean {
       item.path.length === 0 &&
       item.by.kind === 'column' &&
       item.by.onlyIf === null &&
-      !isText(item.by.column),
+      !sortsApart(item.by.column),
   );
 }
