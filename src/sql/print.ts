@@ -1,7 +1,7 @@
 import { unreachable } from '../core/assert.ts';
 import { keptIn } from '../core/kept-in.ts';
 import { quoteIdentifier } from '../core/postgres/quote-identifier.ts';
-import type { Sql } from './sql.ts';
+import { type Sql, syntax, unnested } from './sql.ts';
 import type { Statement, StatementParameter } from './statement.ts';
 
 /** Prints SQL; a parameter used several times gets one number. */
@@ -11,16 +11,17 @@ export function printStatement(root: Sql): Statement {
 }
 
 /**
- * Prints a select list so that one execution answers many requests, each with a row of its own: what would be the values of
- * one are columns of `asked`, of the types that they would have there, so that what is refused there is refused here.
- * `where` stands behind what the list reads from.
+ * Prints a select list so that one execution answers many requests, each with a row of its own. A parameter becomes a column
+ * of `asked`, of the type that the parameter would have: so a value that is refused alone is refused here too. `where` stands
+ * behind what the list reads from.
  */
 export function printTogether(list: Sql, where: Sql): string {
   const { texts, types } = print([list, where], (number) => `asked.p${number}`);
   const [text, conditions] = texts;
-  const arrays = types.map((type, i) => `$${i + 1}::${type ?? 'text'}[]`);
+  const arrays = types.map((type, i) => syntax(`$${i + 1}::${type ?? 'text'}[]`));
+  const asked = printStatement(unnested(arrays)).text;
   const columns = types.map((_, i) => `p${i + 1}`);
-  return `select ${text}, asked.n from ${arrays.length === 1 ? 'pg_catalog.' : ''}unnest(${arrays.join(', ')}) with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
+  return `select ${text}, asked.n from ${asked} with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
 }
 
 interface Printed extends Pick<Statement, 'parameters'> {

@@ -61,7 +61,7 @@ export function separated(parts: readonly Sql[], separator: string): Sql {
   return { kind: 'sequence', parts: out };
 }
 
-/** Lists side by side. Postgres knows `unnest` of several by its bare name, and takes no other for it then. */
+/** Lists side by side. `unnest` of several lists is syntax of Postgres: it has no schema, and cannot be shadowed. */
 export function unnested(lists: readonly Sql[]): Sql {
   return sql`${syntax(lists.length === 1 ? 'pg_catalog.unnest' : 'unnest')}(${separated(lists, ', ')})`;
 }

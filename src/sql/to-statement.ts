@@ -9,7 +9,7 @@ import { atTop, type Build, startBuild } from './place/scope.ts';
 import { printStatement, printTogether } from './print.ts';
 import { entitiesJson } from './shape/entities.ts';
 import { membersJson } from './shape/json-parts.ts';
-import { aggregatedJson, batchOf, listJson, listOf, oneJson } from './shape/shape.ts';
+import { aggregateJson, batchOf, listJson, listOf, oneJson } from './shape/shape.ts';
 import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
 import type { RootStatement } from './statement.ts';
 import { togetherWith } from './together.ts';
@@ -33,9 +33,9 @@ export interface StatementRequest {
 }
 
 /**
- * Builds the statement that answers root fields. Its one row holds the JSON; then, when watermarks are asked for, one
- * text of the source's clock in seconds and ` <position> <fresh_as_of>` for each feed; then, of a stream, the text of its
- * new cursor; all of one snapshot.
+ * Builds the statement that answers root fields. Its one row, all of one snapshot, holds the JSON; then, when watermarks are
+ * asked for, one text: the source's clock in seconds, and ` <position> <fresh_as_of>` for each feed; then, for a stream, its new
+ * cursor as text.
  */
 export function toStatement(request: StatementRequest): RootStatement {
   const build = startBuild({
@@ -57,8 +57,8 @@ export function toStatement(request: StatementRequest): RootStatement {
 }
 
 /**
- * Operands that a statement leaves to targets, or that stand beside what nothing satisfies. What no database can read is an
- * error in any case: whether a target is asked depends on the rows there are.
+ * The operands that a statement itself does not read: only a target reads them, or they stand in a condition that was dropped.
+ * They are read all the same, so that a malformed value is an error in every request, whatever rows there are.
  */
 function notReadBy(rows: Sql, build: Build, known: KnownTypes): readonly Sql[] {
   const read = new Set(
@@ -73,12 +73,12 @@ function notReadBy(rows: Sql, build: Build, known: KnownTypes): readonly Sql[] {
   });
 }
 
-/** The same text for parameters of the same value: joins that serve several places leave some unread. */
+/** The same text for parameters of the same value: where places share a join, only one place's parameters are read. */
 function valueText(param: Param | undefined): string {
   return JSON.stringify([param?.from, param?.list, param?.type.schema, param?.type.name]);
 }
 
-/** JSON, and the label of what it was made from. */
+/** The JSON, and the label that says how old the cached rows in it are. */
 function cellsOf(
   values: readonly RootValue[],
   { result, watermarks }: Pick<StatementRequest, 'result' | 'watermarks'>,
@@ -162,7 +162,7 @@ function rootJson(root: RootField, build: Build): Sql {
     case 'entities':
       return entitiesJson(root, build);
     case 'aggregate':
-      return aggregatedJson(root.aggregate, atTop(build));
+      return aggregateJson(root.aggregate, atTop(build));
     case 'object':
       return membersJson(root.fields.map((field) => ({ key: field.key, value: rootJson(field, build) })));
     case 'introspection':

@@ -5,8 +5,8 @@ import type { Statement, Together } from './statement.ts';
 import { isSplitElsewhere } from './types.ts';
 
 /**
- * The statement that answers many requests with one row each, printed when it is first asked for. What a request
- * brings must be single values that Postgres reads by itself: lists and patterns are checked one by one.
+ * The statement that answers many requests with one row each, printed when it is first asked for; null where requests cannot
+ * share an execution. Their values must be single ones, which a cast checks: lists and patterns need checks of their own.
  */
 export function togetherWith(
   { roots, params }: { readonly roots: readonly RootField[]; readonly params: readonly Param[] },
@@ -17,7 +17,7 @@ export function togetherWith(
     parameters.length > 0 &&
     parameters.every(({ kind }) => kind === 'plan') &&
     params.every(isSingle) &&
-    roots.every(isAnswered) &&
+    roots.every(isShareable) &&
     // In the text of a native query names of ours may mean something else.
     !roots.some(runsStatement);
   return isShared ? printedLater(print, roots.every(isOneRow)) : null;
@@ -43,10 +43,10 @@ function isSingle({ pattern, list, type }: Param): boolean {
  * Whether requests for the root may share an execution: it answers one cell, and the planner can judge the work, which it
  * cannot for functions.
  */
-function isAnswered(root: RootField): boolean {
+function isShareable(root: RootField): boolean {
   switch (root.kind) {
     case 'object':
-      return root.fields.every(isAnswered);
+      return root.fields.every(isShareable);
     case 'list':
     case 'one':
       return root.select.from.call === undefined;

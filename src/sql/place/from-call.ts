@@ -14,8 +14,8 @@ export interface BaseRows {
 }
 
 /**
- * Rows that a call answers, under an alias. Where they are numbered they keep the function's order, and no condition on them is decided
- * inside the function, as in one that Postgres makes part of the statement: rows that it leaves out are nobody's business.
+ * Rows that a call answers, under an alias. Numbers keep the order in which the function returns them. They also keep Postgres from
+ * deciding conditions inside a function that it inlines, on rows which the function leaves out: a failing condition would tell of them.
  */
 export function fromCall(
   { columns, ref }: PlanTable,
@@ -24,7 +24,7 @@ export function fromCall(
   { alias, isNumbered }: { readonly alias: string; readonly isNumbered: boolean },
 ): BaseRows {
   const as = syntax(alias);
-  // One row is there in any case: that it is none shows in its having no value.
+  // Such a function always returns a row; without a result it is all nulls.
   if (!set)
     return {
       from: sql`(select f.* from ${called} f where not (f.* is null)) ${as}`,
@@ -35,7 +35,7 @@ export function fromCall(
   const stored = columns.filter(isStored).map(({ name }) => name);
   const isTaken = (name: string): boolean => stored.includes(name);
   const [row, number] = [identifier(freeName('r', isTaken)), identifier(freeName('n', isTaken))];
-  // What of it nobody reads Postgres does not make.
+  // Postgres does not compute columns of this list that nothing reads.
   const list = [
     ...stored.map((name) => sql`f.${identifier(name)}`),
     // A native query's row has no type of its own, and nothing is computed from it.

@@ -11,8 +11,8 @@ export interface CallSite {
 }
 
 /**
- * `"schema"."function"(…)`: values as what the function takes, so that no other of the name fits. A native query's statement in
- * brackets, closed on a line of their own: it may end with a comment.
+ * `"schema"."function"(…)`, each value cast to the type that the function takes, so that no overload fits instead. A native query
+ * becomes its statement in brackets; the closing one stands on a line of its own, since the statement may end with a comment.
  */
 export function callSql({ ref, args, statement }: FunctionCall, site: CallSite): Sql {
   if (statement !== undefined) {

@@ -7,7 +7,8 @@ import type { ColumnComparison, PlanTable } from '../../plan/plan.ts';
 import type { LeafColumn } from './leaf.ts';
 import type { RowScope } from './scope.ts';
 
-// What an extension of the target knows of a value, its text does not tell: such conditions only the target can decide.
+// Where the source lacks an extension, values of its types are held as texts. A text does not decide every condition that the
+// extension would: the rest only the target can decide.
 
 /** A condition that cannot be decided where the statement runs, for want of a type there. */
 export class TypeUnknown extends NearjoinError {
@@ -62,7 +63,7 @@ function isOfExtension({ type }: Column): boolean {
   return schema !== 'pg_catalog' && (kind === 'base' || (element !== null && isShape(element)));
 }
 
-/** Of an extension's value that is held as text is known at most what it is equal to. */
+/** An extension's value that is held as text can be tested for equality at most. */
 function isToldByText({ type }: Column, operator: Operator): boolean {
   const { kind, name } = baseType(type);
   return kind === 'base' && EQUALITIES.has(operator) && !OTHERWISE_EQUAL.has(name);

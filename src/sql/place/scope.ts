@@ -13,7 +13,7 @@ export interface RowScope {
   read(column: Column): Sql;
   /** The type it is held as where that differs from the column's own; null where it does not. */
   heldAs(column: Column): string | null;
-  /** Read where all of its table is. */
+  /** It is read in its own database, where all of its table is. */
   readonly atHome: boolean;
   /** All of it as one value of its table's row type: only its own database has that. */
   whole(): Sql;
@@ -67,7 +67,7 @@ export function siteOf(row: RowScope, { rows, build }: Pick<Site, 'rows' | 'buil
 export interface Around {
   readonly rows: RowsInScope;
   readonly build: Build;
-  /** How its rows are joined to the row around it; null where all of them count. */
+  /** The condition that joins its rows to the row around it; null where there is none. */
   readonly link: ((right: RowScope) => Sql) | null;
 }
 

@@ -10,14 +10,14 @@ import {
 import { sortValue } from '../place/enum-order.ts';
 import { type RowScope, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
-import { findShared, type JoinSite, joinKey, normalForms } from './sharing.ts';
+import { findShared, type JoinSite, normalForms, startOf } from './sharing.ts';
 
 /** The ORDER BY term of one item, by its value if that is known; the to-one tables on its path are joined to the rows. */
-export function orderTerms(item: OrderItem, site: JoinSite, known: Sql | null): readonly Sql[] {
-  if (known !== null) return [sql`${known}${direction(item)}`];
+export function orderTerm(item: OrderItem, site: JoinSite, known: Sql | null): Sql {
+  if (known !== null) return sql`${known}${direction(item)}`;
   const steps = item.by.kind === 'column' ? item.path : item.path.slice(0, -1);
   const row = steps.reduce((left, step) => follow(left, step, site), site.row);
-  return [sql`${termValue(item, row, site)}${direction(item)}`];
+  return sql`${termValue(item, row, site)}${direction(item)}`;
 }
 
 /** The default places of nulls are left out, so that plain indexes fit. */
@@ -73,15 +73,15 @@ function overRelated(value: (right: Site) => Sql, step: OrderStep | undefined, l
 
 /** Joins the next table of a path, or finds it joined already. */
 function follow(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
-  const key = joinKey(left.table, step.join);
+  const start = startOf(left.table, step.join);
   const conditions = normalForms(step.where, step.to, site.build.params);
-  const known = findShared(site.from.shared, key, conditions);
+  const known = findShared(site.from.shared, start, conditions);
   if (known !== undefined) return known.scope;
   const next = relatedRows(step, joinedTo(siteOf(left, site), step.join));
   if (!step.join.unique) return followFirst(next, step, site);
   const scope = next.site.row;
   site.from.items.push(sql`left join ${next.from} on ${allOf(next.conditions)}`);
-  site.from.shared.push({ key, scope, optional: true, conditions });
+  site.from.shared.push({ start, scope, optional: true, conditions });
   return scope;
 }
 

@@ -9,14 +9,14 @@ import { sortValue } from '../place/enum-order.ts';
 import { openPlace } from '../place/open-place.ts';
 import { type Around, type Build, Exposure, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
-import { orderTerms } from './order.ts';
+import { orderTerm } from './order.ts';
 import {
   type FromList,
   isFollowedElsewhere,
   type JoinSite,
-  joinKey,
   normalForms,
   type ShapeSite,
+  startOf,
 } from './sharing.ts';
 
 /** The rows of a select before its list is known: joins, filter, order and cut. */
@@ -38,7 +38,7 @@ export function allRows(from: PlanTable, where: Predicate): Select {
 /** Builds joins, filter and order of a select. */
 export function openRows(select: Select, around: Around): OpenRows {
   const { build, link } = around;
-  const isNumbered = isOrderedAlike(select, build) || conjuncts(select.where).some(isLeaky);
+  const isNumbered = mustOrderAlike(select, build) || conjuncts(select.where).some(isLeaky);
   const base = openPlace(select.from, { ...around, isNumbered });
   const from: FromList = { items: [base.from], shared: [] };
   const site = { ...siteOf(base.row, around), from, shared: from.shared };
@@ -50,9 +50,9 @@ export function openRows(select: Select, around: Around): OpenRows {
     conditions.push(...conditionsSql(others, site));
   }
   const distinct = distinctValues(select, site);
-  const order = rowOrder(select, build).flatMap((item) => {
+  const order = rowOrder(select, build).map((item) => {
     const known = distinct.find(({ column, onlyIf }) => isColumnOrder(item, column, onlyIf));
-    return orderTerms(item, site, known?.value ?? null);
+    return orderTerm(item, site, known?.value ?? null);
   });
   if (base.number !== null) order.push(base.number);
   const tail = closing(select, order, build);
@@ -100,7 +100,7 @@ export function isCut({
 }
 
 /** Whether two routes must agree on the order of rows: where they are of remote tables, or found or ordered through one. */
-function isOrderedAlike(select: Select, { isRemote }: Build): boolean {
+function mustOrderAlike(select: Select, { isRemote }: Build): boolean {
   return isRemote(select.from) || placesOfRows(select).some(isRemote);
 }
 
@@ -115,8 +115,7 @@ export function joinedConditions(select: Select): readonly Exists[] {
   const joined = new Map<string, Exists>();
   for (const part of parts) {
     if (part.kind !== 'exists' || !part.join.unique || !isFollowedElsewhere(part.join, select)) continue;
-    const key = joinKey(select.from, part.join);
-    if (!joined.has(key)) joined.set(key, part);
+    if (!joined.has(part.join.name)) joined.set(part.join.name, part);
   }
   return [...joined.values()];
 }
@@ -127,7 +126,7 @@ function joinInstead(part: Exists, site: JoinSite): void {
   const { from: item, conditions, site: joined } = relatedRows(part, joinedTo(site, part.join));
   site.from.items.push(sql`join ${item} on ${allOf(conditions)}`);
   site.from.shared.push({
-    key: joinKey(site.row.table, part.join),
+    start: startOf(site.row.table, part.join),
     scope: joined.row,
     optional: false,
     conditions: normalForms(part.where, part.to, site.build.params),
@@ -148,7 +147,7 @@ function rowOrder(select: Select, build: Build): readonly OrderItem[] {
       add(column, select.distinctOnlyIf[index] ?? null);
   }
   // A total order has no ties.
-  if (isOrderedAlike(select, build) && select.withTies === undefined) {
+  if (mustOrderAlike(select, build) && select.withTies === undefined) {
     for (const column of select.from.key) add(column, null);
   }
   return items;
@@ -156,11 +155,11 @@ function rowOrder(select: Select, build: Build): readonly OrderItem[] {
 
 /** The ORDER BY of a select's rows above it, where two routes must agree and ties kept the select's own from being total. */
 export function orderAbove(select: Select, site: Site): Sql {
-  if (select.withTies === undefined || !isOrderedAlike(select, site.build)) return syntax('');
+  if (select.withTies === undefined || !mustOrderAlike(select, site.build)) return syntax('');
   const from: FromList = { items: [], shared: [] };
   const items = [...select.orderBy, ...select.from.key.map(byColumn)];
   return sql` order by ${separated(
-    items.flatMap((item) => orderTerms(item, { ...site, from }, null)),
+    items.map((item) => orderTerm(item, { ...site, from }, null)),
     ', ',
   )}`;
 }

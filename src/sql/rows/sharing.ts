@@ -4,10 +4,15 @@ import { conjuncts } from '../../plan/predicates.ts';
 import type { RowScope, Site } from '../place/scope.ts';
 import type { Sql } from '../sql.ts';
 
+/** What tells one join of an inner select from another: the place (`PlanTable.id`) of its left row, and its relationship. */
+export interface JoinStart {
+  readonly place: number;
+  readonly relationship: string;
+}
+
 /** A to-one join of an inner select that a filter, an ordering and the selection may use together. */
 export interface SharedJoin {
-  /** Place of the left row and relationship name. */
-  readonly key: string;
+  readonly start: JoinStart;
   readonly scope: RowScope;
   /** A left join: the row may be missing. */
   readonly optional: boolean;
@@ -32,20 +37,21 @@ export interface JoinSite extends Site {
   readonly from: FromList;
 }
 
-/** Names a join by the place it starts from and its relationship. */
-export function joinKey(left: PlanTable, join: Join): string {
-  return JSON.stringify([left.id, join.name]);
+/** Where a join starts that follows a relationship from a place. */
+export function startOf(left: PlanTable, { name }: Join): JoinStart {
+  return { place: left.id, relationship: name };
 }
 
 /** Finds a join whose row is the same one that this relationship, under this filter, would give. */
 export function findShared(
   shared: readonly SharedJoin[],
-  key: string,
+  { place, relationship }: JoinStart,
   wanted: ReadonlySet<string>,
 ): SharedJoin | undefined {
   return shared.find(
     (join) =>
-      join.key === key &&
+      join.start.place === place &&
+      join.start.relationship === relationship &&
       [...wanted].every((condition) => join.conditions.has(condition)) &&
       (!join.optional || wanted.size === join.conditions.size),
   );
@@ -74,7 +80,7 @@ export function normalForms(
   params: readonly Param[],
 ): ReadonlySet<string> {
   const forms = conjuncts(where).map((part) => normalForm(part, place, params));
-  // Where rows are fetched each place has what is computed for it, or told of its rows, alone.
+  // Fetched rows carry what is computed for their own place only, so no other place can use the join.
   return new Set(
     place.columns.some((column) => !isStored(column)) ? [...forms, `only at ${place.id}`] : forms,
   );

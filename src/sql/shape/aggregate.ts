@@ -20,8 +20,8 @@ import { functionOf } from '../types.ts';
 import { joinedList, membersJson } from './json-parts.ts';
 import { isBigNumber, orNull, valueJson } from './value-json.ts';
 
-/** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass; nodes are shaped as any row is. */
-export function aggregateJson(
+/** `{ aggregate {…} nodes {…} }` over one set of rows, in one pass. `nodeJson` writes the row of a node. */
+export function aggregateWithNodes(
   aggregate: Aggregate,
   around: Around,
   nodeJson: (fields: readonly Field[], site: ShapeSite) => Sql,
@@ -52,8 +52,9 @@ function isConstant(field: AggregateField): boolean {
 }
 
 /**
- * The permission's limit cuts the nodes and leaves the aggregates alone. Beside a distinct count Postgres may sort the rows
- * by what is counted, so that the nodes must ask for their order; null where neither is so and rows need no number.
+ * How the list of nodes is cut and sorted. The permission's limit cuts the nodes and leaves the aggregates alone. For a distinct
+ * count beside them Postgres may sort the rows by what is counted, so the nodes ask for their own order. Null where neither is so:
+ * the rows need no numbers then.
  */
 function nodesTail({ fields, nodesLimit }: Aggregate, alias: string): { filter: Sql; order: Sql } | null {
   const sorts = fields.some((field) => field.kind === 'values' && field.values.some(isDistinct));

@@ -5,9 +5,9 @@ import { operandSql } from '../condition/operand.ts';
 import { joinedTo, predicateSql } from '../condition/predicate.ts';
 import { type Around, atTop, type Build, type RowScope, siteOf } from '../place/scope.ts';
 import { byColumn, liftedRows, openRows, orderAbove } from '../rows/rows.ts';
-import { findShared, joinKey, normalForms, type ShapeSite, type SharedJoin } from '../rows/sharing.ts';
+import { findShared, normalForms, type ShapeSite, type SharedJoin, startOf } from '../rows/sharing.ts';
 import { constant, type Sql, sql, syntax } from '../sql.ts';
-import { aggregateJson } from './aggregate.ts';
+import { aggregateWithNodes } from './aggregate.ts';
 import { gapJson, placeOf, type RelatedField } from './gap.ts';
 import { joinedList, membersJson } from './json-parts.ts';
 import { columnJson, jsonPathJson, orNull } from './value-json.ts';
@@ -23,19 +23,19 @@ export function listJson(select: Select, around: Around): Sql {
   return sql`(select ${json} from ${from})`;
 }
 
-/** The same in two pieces, for a statement that reads nothing else: Postgres copies what a subquery made once more. */
+/** The same in two pieces, for a statement that reads nothing else: from a subquery Postgres would copy the whole list once more. */
 export function listOf(select: Select, around: Around): { readonly json: Sql; readonly from: Sql } {
   const { alias, site, inner } = liftedRows(select, around);
   const json = joinedList(objectJson(select.fields, site));
   return { json, from: sql`(${inner()}) ${syntax(alias)}` };
 }
 
-/** Aggregates and nodes of a select. */
-export function aggregatedJson(aggregate: Aggregate, around: Around): Sql {
-  return aggregateJson(aggregate, around, objectJson);
+/** Aggregates and nodes of a select, as one JSON object. */
+export function aggregateJson(aggregate: Aggregate, around: Around): Sql {
+  return aggregateWithNodes(aggregate, around, objectJson);
 }
 
-/** The one row of a select, or `null`. The select's rows are at most one, or its first counts. */
+/** The first row of a select as a JSON object, or `null` where it has none. */
 export function oneJson(select: Select, around: Around): Sql {
   // One row needs no order to be the same by every route.
   const opened = openRows({ ...select, from: { ...select.from, key: [] } }, around);
@@ -43,8 +43,8 @@ export function oneJson(select: Select, around: Around): Sql {
 }
 
 /**
- * The next rows of a stream in one row: `json`, their list, and `cursor`, the text of the last one's column; null when there
- * are none. Read off in the order the rows arrive, as the list is: not every type that can be ordered has a `max`.
+ * The next rows of a stream as one row: `json` is their list, and `cursor` the last one's value of the stream's column as text,
+ * null when there are no rows. The last row is taken, not a `max`: not every type that can be ordered has one.
  */
 export function batchOf({ select, by }: Stream, build: Build): Sql {
   const { alias, site, inner } = liftedRows(select, atTop(build));
@@ -67,7 +67,7 @@ export function fieldJson(field: Field, site: ShapeSite): Sql {
     case 'array':
       return listJson(field.select, joinedTo(site, field.join));
     case 'aggregate':
-      return aggregatedJson(field.aggregate, joinedTo(site, field.join));
+      return aggregateJson(field.aggregate, joinedTo(site, field.join));
     default:
       return unreachable(field);
   }
@@ -97,7 +97,7 @@ function objectField(field: ObjectField, site: ShapeSite): Sql {
   const around = joinedTo(site, join);
   if (!join.unique) return oneJson({ ...select, orderBy: select.from.key.map(byColumn), limit: 1 }, around);
   const conditions = normalForms(select.where, select.from, site.build.params);
-  const shared = findShared(site.shared, joinKey(site.row.table, join), conditions);
+  const shared = findShared(site.shared, startOf(site.row.table, join), conditions);
   return shared === undefined
     ? oneJson({ ...select, orderBy: [], limit: null }, around)
     : sharedObject(field, shared, site);
@@ -113,12 +113,10 @@ function sharedObject(field: ObjectField, shared: SharedJoin, site: ShapeSite): 
   return sql`(case when ${row.read(pair.right)} is null then ${constant('null')} else ${json} end)`;
 }
 
-/** Joins further along a path start at the filter's place; the selection knows the same row by another. */
+/** Joins further along the path start at the place that the filter reads the row at; the selection reads it at another. */
 function renamed(all: readonly SharedJoin[], through: SharedJoin, field: ObjectField): readonly SharedJoin[] {
-  return all.map((join) => {
-    const [left, name] = JSON.parse(join.key) as [number, string];
-    return left === through.scope.table.id
-      ? { ...join, key: JSON.stringify([field.select.from.id, name]) }
-      : join;
-  });
+  const [known, shown] = [through.scope.table.id, field.select.from.id];
+  return all.map((join) =>
+    join.start.place === known ? { ...join, start: { ...join.start, place: shown } } : join,
+  );
 }
