@@ -1,8 +1,8 @@
 import type { ChangeStream } from '../../../connectors/connector.ts';
-import type { Queryable } from '../../cache/queryable.ts';
 import { areWhole, type StreamItem } from '../../core/rows/change.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier } from '../../core/waiting/notifier.ts';
+import type { ExclusiveWork } from '../exclusively.ts';
 import { type BatchLimits } from '../feed-options.ts';
 import type { Applier } from '../write/applier.ts';
 import { MOST_SENT, type Writes } from '../write/batch-writing.ts';
@@ -141,7 +141,7 @@ export class Pump {
   }
 
   /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
-  exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
+  exclusively<T>(work: ExclusiveWork<T>): Promise<T> {
     // Its failure is told to whoever asked for it, and does not end the stream; a session that is gone does, with the next write.
     const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
     if (this.#isOver) job.cancel(new Error('the feed stopped'));

@@ -4,13 +4,13 @@ import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts'
 import type { Lsn } from '../../core/position/lsn.ts';
 import { Copier } from '../copy/copy.ts';
 import { CopyMeans } from '../copy/means.ts';
+import type { Exclusively } from '../exclusively.ts';
 import type { StageLimits } from '../feed-options.ts';
 import { type ProbeOptions, runProbes, untilApplied } from '../follow/probes.ts';
 import { Progress } from '../follow/progress.ts';
 import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
 import { LEAVE_MS, type Session } from '../session.ts';
-import type { Exclusively } from '../table/discard.ts';
 import { SourceTypes } from '../table/source-types.ts';
 import { untilFirstFailure } from '../together.ts';
 import { Verifier } from '../verify/verifier.ts';

@@ -8,8 +8,9 @@ import {
 } from '../../cache/feed/row.ts';
 import { loadStoredTables } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
+import type { Exclusively } from '../exclusively.ts';
 import type { StartingPoint } from '../follow/progress.ts';
-import { discard, type Exclusively } from '../table/discard.ts';
+import { discard } from '../table/discard.ts';
 import type { Applier } from '../write/applier.ts';
 import type { Sinks } from '../write/sink.ts';
 import type { FeedScene } from './feed-scene.ts';

@@ -3,8 +3,8 @@ import { rowsOf } from '../../cache/queryable.ts';
 import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
 import { lockHolderSql } from '../../core/postgres/lock-holder.ts';
+import type { Exclusively } from '../exclusively.ts';
 import type { FeedOptions } from '../feed-options.ts';
-import type { Exclusively } from '../table/discard.ts';
 import { untilFirstFailure } from '../together.ts';
 import type { FeedScene } from './feed-scene.ts';
 

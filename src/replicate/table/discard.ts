@@ -10,17 +10,10 @@ import {
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
+import type { Exclusively } from '../exclusively.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';
 import { nextGeneration } from './generations.ts';
-
-/**
- * Runs work in a transaction of its own under the feed's lease, between two transactions of the stream. `next` commits what has
- * been done and begins another transaction, still without anything of the stream in between.
- */
-export type Exclusively = <T>(
-  work: (client: Queryable, next: () => Promise<void>) => Promise<T>,
-) => Promise<T>;
 
 /** What becomes of a table whose copy is dropped; `unserved`: only the older generation is dropped. */
 export type Afterwards =

@@ -6,7 +6,7 @@ import type { Lsn } from '../../core/position/lsn.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { ComparedRows } from '../../core/rows/compared-rows.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
-import type { Exclusively } from '../table/discard.ts';
+import type { Exclusively } from '../exclusively.ts';
 
 /** What a comparison needs of the streaming feed. */
 export interface VerifyScene {

@@ -9,11 +9,11 @@ import {
   PRUNE_SQL,
   WATERMARK_SQL,
 } from '../../cache/feed/row.ts';
-import { type Queryable } from '../../cache/queryable.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Commit } from '../../core/rows/change.ts';
+import type { ExclusiveWork } from '../exclusively.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { Step, StepHook } from '../steps.ts';
 import { BatchWriting, type Writes } from './batch-writing.ts';
@@ -185,7 +185,7 @@ export class Applier {
    * Runs the work in a transaction of its own that a lost lease cannot commit; rolled back when it fails. The work may commit
    * what it has done so far, and goes on in another such transaction.
    */
-  async exclusively<T>(work: (client: Queryable, next: () => Promise<void>) => Promise<T>): Promise<T> {
+  async exclusively<T>(work: ExclusiveWork<T>): Promise<T> {
     if (this.#isOpen) throw new Error('bug: exclusive work inside an open transaction');
     if (this.#begin()) await this.#reach('apply:begun');
     await this.#settle();
