@@ -10,7 +10,8 @@ import { underNewGenerations } from '../table/generations.ts';
 import type { Sized } from '../table/reconcile.ts';
 import { overlaySink } from '../write/sink.ts';
 import type { HeldSnapshot } from './snapshots.ts';
-import { type CopyWork, holdSnapshot } from './work.ts';
+import { holdSnapshot } from './waiting.ts';
+import type { CopyWork } from './work.ts';
 
 /** Most copies that are begun together: the stream waits meanwhile. */
 const MOST_TOGETHER = 64;

@@ -9,8 +9,9 @@ import { mergeCopy } from './merge.ts';
 import { copyParts } from './parts.ts';
 import { copyPieces, copySizes } from './pieces.ts';
 import { gatherStatistics } from './statistics.ts';
+import { tellIfLong, withSnapshot } from './waiting.ts';
 import { copyWhole } from './whole.ts';
-import { type CopierOptions, type CopyWork, isResumable, tellIfLong, withSnapshot } from './work.ts';
+import { type CopierOptions, type CopyWork, isResumable } from './work.ts';
 
 /** A copy that could not be made; the others are not affected. */
 export interface FailedCopy {

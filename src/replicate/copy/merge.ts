@@ -1,6 +1,7 @@
 import { inCache } from '../../cache/names.ts';
 import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import { answer, askSql, mergeSql, type Overlay, type OverlayPages } from '../../cache/rows/overlay.ts';
+import { overlayPages, overlayRows } from '../../cache/rows/overlay-size.ts';
 import { keyPositions } from '../../cache/rows/row-source.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import {
@@ -12,7 +13,8 @@ import {
 import { must } from '../../core/assert.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import { cacheSink, overlaySink } from '../write/sink.ts';
-import { CopySpoilt, type CopyWork, overlayPages, withSnapshot } from './work.ts';
+import { withSnapshot } from './waiting.ts';
+import { CopySpoilt, type CopyWork } from './work.ts';
 
 /**
  * Changes that come during a merge are merged in further rounds, until few are left; after so many rounds the rest is merged
@@ -49,7 +51,7 @@ function settle(
   work: CopyWork,
 ): Promise<'much is left' | 'ready' | Question> {
   return work.exclusively(async (client) => {
-    const pages = await overlayPages(client, overlay);
+    const pages = await overlayPages(client, overlay.relation);
     if (pages === null) return await makeReady(client, stored, work);
     await updateStoredTable(client, stored, { reason: null });
     work.sinks.set(overlaySink({ ...stored, overlay: overlay.relation }, true));
@@ -62,21 +64,16 @@ async function drain(stored: StoredTable, overlay: Overlay, work: CopyWork): Pro
   const { exclusively, stop, onStep } = work;
   const step = work.limits.mergePages;
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const pages = (await exclusively((client) => overlayPages(client, overlay))) ?? 0;
+    const pages = (await exclusively((client) => overlayPages(client, overlay.relation))) ?? 0;
     if (pages <= step) return;
     for (let from = 0; from < pages; from += step) {
       stop.throwIfAborted();
       await exclusively((client) => merge(client, stored, overlay, { from, to: from + step }));
     }
     await onStep?.('pieces:drained');
-    const { rows } = await exclusively((client) => rowsIn(client, overlay.relation));
+    const rows = await exclusively((client) => overlayRows(client, overlay.relation));
     if (rows <= FEW_ROWS) return;
   }
-}
-
-/** Counts the rows of an overlay or cache table. */
-export function rowsIn(client: Queryable, relation: string): Promise<{ rows: number }> {
-  return rowOf(client, `select count(*)::int as rows from ${inCache(relation)}`);
 }
 
 /** Merges all rows of an overlay, except those that the target must be asked for. */

@@ -6,7 +6,9 @@ import { inOneOf } from '../../core/rows/key-part.ts';
 import { overlaySink } from '../write/sink.ts';
 import { columnsToCopy, copyIntoSql } from './format.ts';
 import { writeRows } from './rows.ts';
-import { begin, type CopyWork, commit, withSnapshot } from './work.ts';
+import { begin, commit } from './transaction.ts';
+import { withSnapshot } from './waiting.ts';
+import type { CopyWork } from './work.ts';
 
 /**
  * Reads parts of a table again in the place of those the copy has. A key outside of them that does not change after

@@ -7,7 +7,9 @@ import { type CountedCursor, NOTHING_LEFT, type PieceCursor } from '../../core/r
 import { columnsToCopy, copyIntoSql } from './format.ts';
 import { writeRows } from './rows.ts';
 import type { HeldSnapshot } from './snapshots.ts';
-import { begin, CopySpoilt, type CopyWork, commit, holdSnapshot } from './work.ts';
+import { begin, commit } from './transaction.ts';
+import { holdSnapshot } from './waiting.ts';
+import { CopySpoilt, type CopyWork } from './work.ts';
 
 /** What remains of a large table. */
 export interface ToRead {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { inCache } from '../../cache/names.ts';
 import { dedupeSql } from '../../cache/rows/overlay.ts';
+import { overlayPages } from '../../cache/rows/overlay-size.ts';
 import { hasKey, type WantedIndexes } from '../../cache/table/ddl.ts';
 import { isTruncated, type StoredTable, updateSql } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';
@@ -8,7 +9,8 @@ import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import type { CopyLimits } from '../feed-options.ts';
 import { buildIndexes, INDEXING } from './indexes.ts';
 import { PieceReading } from './piece-reading.ts';
-import { begin, type CopyWork, commit, overlayPages } from './work.ts';
+import { begin, commit } from './transaction.ts';
+import type { CopyWork } from './work.ts';
 
 /** A large table's copy: begun now, or by an earlier process. */
 export interface LargeCopy {
@@ -50,7 +52,7 @@ async function indexPieces({ stored, indexes }: LargeCopy, client: pg.Client, wo
     await begin(client, work.lease);
     await commit(client, updateSql(stored, { reason: INDEXING }));
     await begin(client, work.lease);
-    if ((await overlayPages(client, overlay)) !== null) await client.query(dedupeSql(overlay));
+    if ((await overlayPages(client, overlay.relation)) !== null) await client.query(dedupeSql(overlay));
     // Looked at last: a truncation that took the keys out of the overlay makes the copy worthless as well.
     if (await isTruncated(client, stored)) await client.query(`truncate ${inCache(stored.relation)}`);
     await commit(client);

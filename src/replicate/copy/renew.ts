@@ -1,5 +1,6 @@
 import { inCache, relationName } from '../../cache/names.ts';
 import type { Queryable } from '../../cache/queryable.ts';
+import { overlayPages, overlayRows } from '../../cache/rows/overlay-size.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import { loadStoredTable, type StoredTable, updateStoredTable } from '../../cache/table/stored.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
@@ -7,8 +8,7 @@ import { type DiscardContext, untilDone } from '../table/discard.ts';
 import { nextGeneration } from '../table/generations.ts';
 import type { FeedAction } from '../table/reconcile.ts';
 import { cacheSink } from '../write/sink.ts';
-import { mergeAll, rowsIn } from './merge.ts';
-import { overlayPages } from './work.ts';
+import { mergeAll } from './merge.ts';
 
 type Renewal = FeedAction & { readonly kind: 'renew' };
 
@@ -55,9 +55,8 @@ async function foldBack(client: Queryable, stored: StoredTable): Promise<void> {
   const { overlay: relation } = stored;
   if (relation === null) return;
   const overlay = { shape: stored, relation, isSettled: false };
-  if ((await overlayPages(client, overlay)) === null) return;
+  if ((await overlayPages(client, relation)) === null) return;
   await mergeAll(client, stored, overlay);
-  const { rows } = await rowsIn(client, relation);
-  if (rows > 0) await updateStoredTable(client, stored, { resync: true });
+  if ((await overlayRows(client, relation)) > 0) await updateStoredTable(client, stored, { resync: true });
   await client.query(dropTableSql(relation));
 }

@@ -5,9 +5,10 @@ import { type StoredTable, savePiece, updateSql } from '../../cache/table/stored
 import { formatLsn } from '../../core/position/lsn.ts';
 import { NOTHING_LEFT } from '../../core/rows/piece-cursor.ts';
 import { columnsToCopy, copyIntoSql } from './format.ts';
-import { buildIndexes } from './indexes.ts';
+import { buildIndexes, makeIndex } from './indexes.ts';
 import { writeRows } from './rows.ts';
-import { begin, type CopyWork, commit, makeIndex } from './work.ts';
+import { begin, commit } from './transaction.ts';
+import type { CopyWork } from './work.ts';
 
 /** Fills a new cache table from the snapshot and builds its indexes; gives the table as it is then. */
 export async function copyWhole(
