@@ -375,9 +375,9 @@ const OVERLAY: Overlay = {
     key: ['id'],
   },
   relation: 'beside',
-  isSettled: false,
+  isCopyComplete: false,
 };
-const SETTLED = { ...OVERLAY, isSettled: true };
+const COMPLETE = { ...OVERLAY, isCopyComplete: true };
 
 /** A row changes its key; its large value is not sent. */
 function rekeyed(overlay: Overlay, before: number, after: number): readonly WriteStatement[] {
@@ -419,16 +419,16 @@ test('what the target says of a row is not given to another that has its key by 
     await write([...rekeyed(OVERLAY, 10, 1), ...rekeyed(OVERLAY, 20, 2)]);
     const { rows } = await source.query<{ keys: unknown }>(askSql(OVERLAY), [100]);
     expect(rows[0]?.keys).toEqual([['1'], ['2']]);
-    await write([...rekeyed(SETTLED, 1, 3), ...rekeyed(SETTLED, 2, 1)]);
+    await write([...rekeyed(COMPLETE, 1, 3), ...rekeyed(COMPLETE, 2, 1)]);
     await write(
-      answer(SETTLED, [
+      answer(COMPLETE, [
         ['1', 'of the first'],
         ['2', 'of the second'],
       ]),
     );
     expect(await lacking(source)).toEqual([1, 3]);
     await source.query(askSql(OVERLAY), [100]);
-    await write(answer(SETTLED, [['1', 'of the second']]));
+    await write(answer(COMPLETE, [['1', 'of the second']]));
     expect(await lacking(source)).toEqual([3]);
   });
 });
@@ -437,9 +437,9 @@ test('what the copy holds under a key is not given to a row that came to it from
   await beside(async (source, write) => {
     await source.query(`insert into nearjoin.docs values (1, 'of the row before'), (3, 'of another')`);
     await write([...rekeyed(OVERLAY, 1, 2), ...rekeyed(OVERLAY, 10, 1)]);
-    await source.query(mergeSql(SETTLED, null));
+    await source.query(mergeSql(COMPLETE, null));
     expect(await lacking(source)).toEqual([1, 2]);
-    await write(rekeyed(SETTLED, 1, 4));
+    await write(rekeyed(COMPLETE, 1, 4));
     expect(await lacking(source)).toEqual([2, 4]);
   });
 });

@@ -22,7 +22,7 @@ export interface Overlay {
    * The copy is read and indexed, and the watermark has passed its snapshots: a row of which the overlay knows nothing is
    * in the copy as it is on the target.
    */
-  readonly isSettled: boolean;
+  readonly isCopyComplete: boolean;
 }
 
 /** Writes to the overlay of a table that is being copied: the net change of each key. */
@@ -73,11 +73,11 @@ export function overlayWriter(overlay: Overlay): RowWriter {
 
 /**
  * The row as it is under the old key, room under the new one, the move, and the mark that the old key is gone. What was
- * not sent is taken from the copy when that is settled. Before, which row the copy holds under either key depends on when
+ * not sent is taken from the copy when that is complete. Before, which row the copy holds under either key depends on when
  * it was read, so it will have to be asked for.
  */
 function rekey(
-  { shape, isSettled }: Overlay,
+  { shape, isCopyComplete }: Overlay,
   terms: Terms,
   before: Row,
   after: Row,
@@ -92,7 +92,7 @@ function rekey(
   const moved = `update ${table} set ${moves}, astray = true, asked = false where ${equalKeys(shape, names, two)}`;
   const unknown = `insert into ${table} (${columns(keys)}, missing) values (${one.join(', ')}, ${numbers(others)})
     on conflict (${columns(keys)}) do nothing`;
-  const known = isSettled ? fromCopy(shape, terms, one) : [unknown];
+  const known = isCopyComplete ? fromCopy(shape, terms, one) : [unknown];
   return [
     ...known.map((text) => write(text, old)),
     write(`delete from ${table} where ${equalKeys(shape, names, one)}`, fresh),

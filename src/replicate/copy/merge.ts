@@ -31,21 +31,21 @@ export async function mergeCopy(stored: StoredTable, work: CopyWork): Promise<vo
   stop.throwIfAborted();
   await onStep?.('copy:caught-up');
   const relation = must(stored.overlay, 'an overlay');
-  const overlay = { shape: stored, relation, isSettled: true };
-  let outcome = await settle(stored, overlay, work);
+  const overlay = { shape: stored, relation, isCopyComplete: true };
+  let outcome = await mergeIfLittle(stored, overlay, work);
   if (outcome === 'much is left') {
     await drain(stored, overlay, work);
-    outcome = await work.exclusively((client) => finish(client, stored, overlay, work));
+    outcome = await work.exclusively((client) => mergeRest(client, stored, overlay, work));
   }
   while (outcome !== 'ready') {
     await ask(overlay, outcome, stored, work);
-    outcome = await work.exclusively((client) => finish(client, stored, overlay, work));
+    outcome = await work.exclusively((client) => mergeRest(client, stored, overlay, work));
   }
   await onStep?.('copy:ready');
 }
 
-/** Only what comes from now on is to be merged still; where that is little it is done at once. */
-function settle(
+/** From here on the copy is complete, and only the overlay is to be merged. Where that is small it is done at once. */
+function mergeIfLittle(
   stored: StoredTable,
   overlay: Overlay,
   work: CopyWork,
@@ -55,7 +55,7 @@ function settle(
     if (pages === null) return await makeReady(client, stored, work);
     await updateStoredTable(client, stored, { reason: null });
     work.sinks.set(overlaySink({ ...stored, overlay: overlay.relation }, true));
-    return pages > work.limits.mergePages ? 'much is left' : await finish(client, stored, overlay, work);
+    return pages > work.limits.mergePages ? 'much is left' : await mergeRest(client, stored, overlay, work);
   });
 }
 
@@ -101,7 +101,7 @@ interface Question {
 }
 
 /** Merges all that is left and makes the table ready, unless the target must be asked first. */
-async function finish(
+async function mergeRest(
   client: Queryable,
   stored: StoredTable,
   overlay: Overlay,

@@ -47,7 +47,7 @@ export async function copyPieces(large: LargeCopy, work: CopyWork): Promise<Stor
 }
 
 async function indexPieces({ stored, indexes }: LargeCopy, client: pg.Client, work: CopyWork): Promise<void> {
-  const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isSettled: false };
+  const overlay = { shape: stored, relation: must(stored.overlay, 'an overlay'), isCopyComplete: false };
   if (!hasKey(stored, stored.indexes)) {
     await begin(client, work.lease);
     await commit(client, updateSql(stored, { reason: INDEXING }));

@@ -54,7 +54,7 @@ async function hide(client: Queryable, stored: StoredTable): Promise<void> {
 async function foldBack(client: Queryable, stored: StoredTable): Promise<void> {
   const { overlay: relation } = stored;
   if (relation === null) return;
-  const overlay = { shape: stored, relation, isSettled: false };
+  const overlay = { shape: stored, relation, isCopyComplete: false };
   if ((await overlayPages(client, relation)) === null) return;
   await mergeAll(client, stored, overlay);
   if ((await overlayRows(client, relation)) > 0) await updateStoredTable(client, stored, { resync: true });

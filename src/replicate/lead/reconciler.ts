@@ -64,10 +64,10 @@ export async function bringToOrder(
   const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
   const first = await carryOut(scene, tools, plan, signal);
   const { added, refused } = first;
-  const isSettled =
+  const isOneLookEnough =
     added.length + refused.length === 0 &&
     !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
-  if (isSettled) return remainingOf(connector, plan, first);
+  if (isOneLookEnough) return remainingOf(connector, plan, first);
   scene.inOrder = false;
   // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
   // until an older generation was gone can be done now.

@@ -24,10 +24,13 @@ export function cacheSink(stored: Generation): Sink {
   return { stored, keys: keyPositions(stored), writer: cacheWriter(stored), ahead: null, place: 'cache' };
 }
 
-/** The sink of a table whose copy is under way, settled when only changes made meanwhile are still to be merged. */
-export function overlaySink(stored: Generation & { readonly overlay: string }, isSettled: boolean): Sink {
+/** The sink of a table whose copy is under way, or complete but for the changes in the overlay. */
+export function overlaySink(
+  stored: Generation & { readonly overlay: string },
+  isCopyComplete: boolean,
+): Sink {
   const { overlay } = stored;
-  const writer = overlayWriter({ shape: stored, relation: overlay, isSettled });
+  const writer = overlayWriter({ shape: stored, relation: overlay, isCopyComplete });
   return {
     stored,
     keys: keyPositions(stored),
