@@ -10,7 +10,7 @@ import { LeaseLost } from '../write/applier.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { giveUp } from './feed-start.ts';
-import { keepHouse } from './housekeeping.ts';
+import { keepHouse, type SlotNeed } from './housekeeping.ts';
 import { Remedies } from './remedies.ts';
 import { untilPutRight } from './standing.ts';
 
@@ -30,7 +30,7 @@ export class FeedLeader {
   /** Ends a rest: somebody asks for something, or may have put something right. */
   readonly #wake = new Notifier();
   #requests: FeedRequests | null = null;
-  #phase = new AbortController();
+  #stretch = new AbortController();
   #trouble: Error | null = null;
   #isProofDoubtful = false;
   /** Paused, with a cache that can be continued as long as the slot is there. */
@@ -60,7 +60,7 @@ export class FeedLeader {
           stop,
         ),
       async (stop) => {
-        await this.#phases(stop);
+        await this.#stretches(stop);
         done.abort();
       },
     ]);
@@ -79,30 +79,30 @@ export class FeedLeader {
     this.reconsider();
   }
 
-  async #phases(signal: AbortSignal): Promise<void> {
+  async #stretches(signal: AbortSignal): Promise<void> {
     while (this.#requests === null && !signal.aborted) await this.#wake.wait(signal);
     while (!signal.aborted && !this.#scene.wanted.isNothing) {
-      const failure = this.#taken() ?? (await this.#nextPhase(this.#begin(signal)));
+      const failure = this.#takeTrouble() ?? (await this.#streamOrPause(this.#beginStretch(signal)));
       if (failure !== null && !signal.aborted) await this.#remedy(failure.error, signal);
     }
   }
 
   /** Begins a stretch of streaming, pausing or resting; returns the signal that ends it. */
-  #begin(signal: AbortSignal): AbortSignal {
+  #beginStretch(signal: AbortSignal): AbortSignal {
     this.#trouble = null;
-    this.#phase = new AbortController();
-    return AbortSignal.any([signal, this.#phase.signal]);
+    this.#stretch = new AbortController();
+    return AbortSignal.any([signal, this.#stretch.signal]);
   }
 
   /** The trouble that the last stretch was interrupted for, once; null when there was none. */
-  #taken(): { readonly error: unknown } | null {
+  #takeTrouble(): { readonly error: unknown } | null {
     const trouble = this.#trouble;
     this.#trouble = null;
     return trouble === null ? null : { error: trouble };
   }
 
   /** One stretch of streaming or pausing; returns its failure, or null when another stretch was asked for. */
-  async #nextPhase(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
+  async #streamOrPause(stop: AbortSignal): Promise<{ readonly error: unknown } | null> {
     try {
       await this.#forgetDoubtfulProof();
       await this.#resyncIfAsked();
@@ -115,7 +115,7 @@ export class FeedLeader {
       // A failure after the stretch was ended is a consequence of that.
       if (!stop.aborted && !this.#isForAnother(error)) return { error };
     }
-    return this.#taken();
+    return this.#takeTrouble();
   }
 
   /** Whether the run ended only because another stream must be opened; notes what that one must take into account. */
@@ -131,7 +131,7 @@ export class FeedLeader {
   /** Ends the stretch under way, because of trouble or because another is asked for. */
   #interrupt(trouble: Error | null): void {
     this.#trouble ??= trouble;
-    this.#phase.abort();
+    this.#stretch.abort();
   }
 
   #hear(requests: FeedRequests): void {
@@ -155,8 +155,8 @@ export class FeedLeader {
     if (this.#slotNeed !== null || error instanceof RetainedTooMuch) this.#interrupt(error);
   }
 
-  get #slotNeed(): unknown {
-    return this.#scene.tick ?? (this.#waitsWithCopies || null);
+  get #slotNeed(): SlotNeed {
+    return this.#scene.tick ?? (this.#waitsWithCopies ? 'pause' : null);
   }
 
   #doubtProof(): void {
@@ -218,7 +218,7 @@ export class FeedLeader {
     }
     this.#scene.streamed = false;
     const { state, pauseMs } = await this.#remedies.choose(error);
-    const resting = this.#begin(signal);
+    const resting = this.#beginStretch(signal);
     const said = say(error);
     const repeated = this.#scene.repeats.heard(said);
     if (repeated !== null) {

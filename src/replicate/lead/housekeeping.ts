@@ -13,10 +13,12 @@ import { LeaseLost } from '../write/applier.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { heldUpByTarget } from './held-up.ts';
 
+/** What needs the slot: a run, known by its tick, or a pause; null while nothing does. */
+export type SlotNeed = FeedScene['tick'] | 'pause';
+
 /** What housekeeping asks of the leader, and tells it. */
 export interface Leading {
-  /** What needs the slot at this moment, as one run or a pause. */
-  readonly slotNeed: () => unknown;
+  readonly slotNeed: () => SlotNeed;
   readonly onRequests: (requests: FeedRequests) => void;
   /** What was proved on the source's clock counts no more. */
   readonly onClockSetBack: () => void;
@@ -106,7 +108,7 @@ async function sampleTarget(
       sample.retainedWalBytes = retainedBy(health);
       await tellHeldUp(health.kind === 'usable' ? health.heldBack : null);
       const trouble = troubleOf(health, limits.maxRetainedWalBytes);
-      // Of the slot that a run has made since it says nothing.
+      // What was found says nothing of the slot that another run has made meanwhile.
       if (trouble !== null && leading.slotNeed() === need) leading.onSlotTrouble(trouble);
       // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
       await connector.protect();
