@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureFeed, FENCED_WATERMARK_SQL, type FeedLease, renewLease } from '../../src/cache/feed/row.ts';
+import { ensureFeed, type FeedLease, renewLease } from '../../src/cache/feed/row.ts';
+import { FENCED_WATERMARK_SQL } from '../../src/cache/feed/watermark.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { createTableSql } from '../../src/cache/table/ddl.ts';

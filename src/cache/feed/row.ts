@@ -45,37 +45,6 @@ export interface EarlyWork {
   readonly ageMs: number;
 }
 
-/** SQLSTATE of nearjoin.fence. */
-export const LEASE_LOST = 'NJ001';
-
-/** Raises LEASE_LOST unless the lease holds, and keeps it held until the transaction ends. Parameters: target, epoch. */
-export const FENCE_SQL = 'select nearjoin.fence($1, $2)';
-
-/** Adds a watermark. Parameters: target, seq, position, fresh_as_of, and the last commit's end and time. */
-export const WATERMARK_SQL =
-  'insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time) values ($1, $2, $3, $4, $5, $6)';
-
-/**
- * The same under the fence, for a transaction of one round trip: without the lease there is no target, which the table
- * refuses with LEASE_GONE. The last parameter is the epoch.
- */
-export const FENCED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
-  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7 for key share), $2, $3, $4, $5, $6)`;
-
-/**
- * The same for a transaction sent before the one ahead of it was answered: when that one failed, its watermark is not
- * there, or is one that gives the cache up or forgets a proof, and this one fails alike. The last parameter is its position.
- */
-export const CHAINED_WATERMARK_SQL = `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
-  values ((select l.target from nearjoin.lease l where l.target = $1 and l.epoch = $7
-    and exists (select from nearjoin.watermark w where w.target = $1 and w.seq = $2::bigint - 1 and w.position = $8) for key share), $2, $3, $4, $5, $6)`;
-
-/** SQLSTATE of FENCED_WATERMARK_SQL without the lease: a null where none may be. */
-export const LEASE_GONE = '23502';
-
-/** Removes old watermarks. Parameters: target, the first seq to keep, the first seq that may still be there. */
-export const PRUNE_SQL = 'delete from nearjoin.watermark where target = $1 and seq < $2 and seq >= $3';
-
 /** The source's clock in microseconds since 1970, and how far its own log is written and durable. */
 export const CLOCK_SQL =
   keptStatement(`select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now,
@@ -144,26 +113,6 @@ function watermarkOf(
     freshAsOf: freshAsOf === null ? null : Number(freshAsOf),
     lastCommit: end === null || time === null ? null : { end: parseLsn(end), time: Number(time) },
   };
-}
-
-/**
- * Forgets what was proved of the cache's age: all of it, or what the source's clock has not come to yet. While no stream
- * is applied. False when there was nothing to forget.
- */
-export async function forgetProof(
-  client: Queryable,
-  { target, epoch }: FeedLease,
-  which: 'all' | 'future',
-): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
-     select w.target, w.seq + 1, w.position, null, w.commit_end, w.commit_time
-     from (select * from nearjoin.watermark where target = $1 order by seq desc limit 1) w
-     where ($3 or w.fresh_as_of > extract(epoch from clock_timestamp()) * 1000000) and w.fresh_as_of is not null
-       and exists (select from nearjoin.feed where target = $1 and epoch = $2)`,
-    [target, epoch, which === 'all'],
-  );
-  return rowCount !== 0;
 }
 
 /** Remembers the history and the slot the feed now follows. */

@@ -1,3 +1,4 @@
+import type { SourceName, TableRef } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { type Cell, type Row, rowOf } from '../../core/rows/row.ts';
 import { inCache } from '../names.ts';
@@ -116,6 +117,21 @@ function fromCopy(
     `update ${table} o set ${[...fill, `missing = '{}'`].join(', ')} from ${copy} m
      where ${isRow} and ${same} and not o.astray and o.missing <> '{}'`,
   ];
+}
+
+/** Notes that the target's table was truncated: what the copy has read or may still read is gone, and what follows comes as changes. */
+export function markTruncated({
+  target,
+  table,
+}: {
+  readonly target: SourceName;
+  readonly table: TableRef;
+}): WriteStatement {
+  return write(
+    `update nearjoin.cache_table set overlay_truncated = true
+     where target = $1 and schema_name = $2 and table_name = $3`,
+    [target, table.schema, table.name],
+  );
 }
 
 /** A part of an overlay: rows in its pages from `from` on and before `to`. */

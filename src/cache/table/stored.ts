@@ -281,3 +281,8 @@ export async function deleteStoredTable(
     [target, table.schema, table.name],
   );
 }
+
+/** Forgets all tables of a feed. */
+export async function deleteStoredTables(client: Queryable, target: SourceName): Promise<void> {
+  await client.query('delete from nearjoin.cache_table where target = $1', [target]);
+}

@@ -1,5 +1,6 @@
 import { type FeedRequests, finishResync } from '../../cache/feed/requests.ts';
-import { forgetProof, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
+import { loadFeed, saveFeedState } from '../../cache/feed/row.ts';
+import { forgetProof, giveUpCache } from '../../cache/feed/watermark.ts';
 import { firstOf } from '../../core/waiting/first-of.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { AnotherStream, EarlyRefused, UnknownPartition } from '../interruptions.ts';
@@ -9,7 +10,6 @@ import { untilFirstFailure } from '../together.ts';
 import { LeaseLost } from '../write/applier.ts';
 import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
-import { giveUp } from './feed-start.ts';
 import { keepHouse, type SlotNeed } from './housekeeping.ts';
 import { Remedies } from './remedies.ts';
 import { untilPutRight } from './standing.ts';
@@ -201,10 +201,11 @@ export class FeedLeader {
   }
 
   async #resyncIfAsked(): Promise<void> {
+    const { control, lease } = this.#scene;
     const request = this.#requests?.resync ?? null;
     if (request === null || this.#requests === null) return;
-    await giveUp(this.#scene);
-    await finishResync(this.#scene.control, this.#scene.lease, request);
+    await giveUpCache(control, lease);
+    await finishResync(control, lease, request);
     this.#scene.failures.forget();
     this.#requests = { ...this.#requests, resync: null };
   }

@@ -1,11 +1,5 @@
 import type { TargetIdentity } from '../../../connectors/connector.ts';
-import {
-  loadFeed,
-  type StoredFeed,
-  type StoredIdentity,
-  saveFeedState,
-  saveIdentity,
-} from '../../cache/feed/row.ts';
+import { type StoredFeed, type StoredIdentity, saveFeedState, saveIdentity } from '../../cache/feed/row.ts';
 import { loadStoredTables } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
 import type { Exclusively } from '../exclusively.ts';
@@ -102,15 +96,4 @@ async function rebuild(
   await applier.mark({ position: after, freshAsOf: null, lastCommit: null });
   await onStep?.('rebuild:started');
   return { after, freshAsOf: null, lastCommit: null, isNew: true };
-}
-
-/** Makes readers stop using the cache at once: it cannot be brought up to date any more. */
-export async function giveUp(scene: FeedScene): Promise<void> {
-  const { control, lease } = scene;
-  const { watermark } = await loadFeed(control, lease.target);
-  await control.query(
-    `insert into nearjoin.watermark (target, seq, position, fresh_as_of)
-     select $1, $3, null, null from nearjoin.feed where target = $1 and epoch = $2`,
-    [lease.target, lease.epoch, (watermark?.seq ?? 0n) + 1n],
-  );
 }

@@ -1,5 +1,6 @@
+import { lastLeader, silentLeader, takeEpoch } from '../../cache/feed/lease.ts';
 import type { FeedLease } from '../../cache/feed/row.ts';
-import { type Queryable, rowOf, rowsOf } from '../../cache/queryable.ts';
+import { type Queryable, rowOf } from '../../cache/queryable.ts';
 import type { SourceName } from '../../core/names.ts';
 import { INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
@@ -47,19 +48,14 @@ async function raiseEpoch(
   candidate: Candidate,
   signal: AbortSignal,
 ): Promise<FeedLease | null> {
-  const [found] = await rowsOf<{ leader: string | null }>(
-    client,
-    'select leader from nearjoin.feed where target = $1',
-    [candidate.target],
-  );
-  if (found === undefined) return null;
-  const { leader } = found;
+  const leader = await lastLeader(client, candidate.target);
+  if (leader === undefined) return null;
   // Nobody holds the lock, so whatever the last leader left running is without a lead: its open transaction would
   // keep the epoch from being raised.
   if (leader !== null) await endSessions(client, leader);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await takeEpoch(client, candidate);
+      return await takeEpoch(client, candidate.target, candidate.leader);
     } catch (error) {
       // Else somebody has locked the row by hand.
       const mayPass = sqlStateOf(error) === LOCK_NOT_AVAILABLE && attempt < EPOCH_ATTEMPTS && !signal.aborted;
@@ -69,34 +65,11 @@ async function raiseEpoch(
   }
 }
 
-async function takeEpoch(client: Queryable, { target, leader }: Candidate): Promise<FeedLease> {
-  const { epoch } = await rowOf<{ epoch: string }>(
-    client,
-    `update nearjoin.feed set epoch = epoch + 1, leader = $2, leader_pid = pg_backend_pid(),
-       updated_at = clock_timestamp()
-     where target = $1 returning epoch::text`,
-    [target, leader],
-  );
-  // Its foreign key has done so, unless session_replication_role is `replica` here, where none acts.
-  await client.query('update nearjoin.lease set epoch = $2 where target = $1 and epoch <> $2', [
-    target,
-    epoch,
-  ]);
-  return { target, epoch: BigInt(epoch) };
-}
-
 async function endSilentLeader(client: Queryable, { target, patience }: Candidate): Promise<void> {
-  const [silent] = await rowsOf<{ leader: string }>(
-    client,
-    `select leader from nearjoin.feed
-     where target = $1 and leader is not null
-       -- a time to come is from before the clock was set back
-       and abs(extract(epoch from clock_timestamp() - updated_at)) > $2`,
-    [target, patience.ms / 1000],
-  );
-  if (silent === undefined) return;
-  patience.spent(silent.leader);
-  await endSessions(client, silent.leader);
+  const leader = await silentLeader(client, target, patience.ms);
+  if (leader === null) return;
+  patience.spent(leader);
+  await endSessions(client, leader);
 }
 
 /** Ends what a leader's sessions are at, this one left out. */

@@ -1,5 +1,6 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
 import { loadFeed } from '../../cache/feed/row.ts';
+import { giveUpCache } from '../../cache/feed/watermark.ts';
 import type { FeedState } from '../../cache/status/cache-table.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { Backoff } from '../backoff.ts';
@@ -7,7 +8,6 @@ import { TableBroken } from '../interruptions.ts';
 import { isDiskFull } from '../say.ts';
 import { RetainedTooMuch } from '../slot/retained.ts';
 import type { FeedScene } from './feed-scene.ts';
-import { giveUp } from './feed-start.ts';
 import { Stuck } from './stuck.ts';
 
 /** What is said of a feed that has failed, and for how long it rests. */
@@ -42,14 +42,14 @@ export class Remedies {
 
   /** Does what has to be done before the next try, and answers how to wait for it. */
   async choose(error: unknown): Promise<Remedy> {
-    const { options, connector, failures } = this.#scene;
+    const { options, connector, control, failures, lease } = this.#scene;
     if (error instanceof TableBroken) {
       failures.broke(error, isDiskFull(error) ? options.limits.unfitRetryMs : 0);
       await options.refreshCatalog();
       return { state: 'retrying', pauseMs: 0 };
     }
     if (error instanceof RetainedTooMuch) {
-      await giveUp(this.#scene);
+      await giveUpCache(control, lease);
       await connector.drop();
       return this.#retry();
     }
@@ -64,7 +64,7 @@ export class Remedies {
     if (failure === 'unsendable') return await this.#unstick();
     if (failure === 'unfit') return this.#fail();
     if (failure !== 'slot-lost') return null;
-    await giveUp(this.#scene);
+    await giveUpCache(this.#scene.control, this.#scene.lease);
     return this.#retry();
   }
 
@@ -73,7 +73,7 @@ export class Remedies {
     const { watermark } = await loadFeed(control, lease.target);
     const next = this.#stuck.broke(watermark?.position ?? null);
     if (next === 'rest') return this.#fail();
-    if (next === 'pass by') await giveUp(this.#scene);
+    if (next === 'pass by') await giveUpCache(control, lease);
     return this.#retry();
   }
 

@@ -1,7 +1,9 @@
-import { deleteFeed, FENCE_SQL, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
+import { FENCE_SQL } from '../../cache/feed/lease.ts';
+import { deleteFeed, type FeedLease, saveFeedState } from '../../cache/feed/row.ts';
 import { inCache } from '../../cache/names.ts';
 import { isRefusal, type Queryable, rowsOf } from '../../cache/queryable.ts';
 import { dropTableSql, ORPHANS_SQL, type Orphan } from '../../cache/table/ddl.ts';
+import { deleteStoredTables } from '../../cache/table/stored.ts';
 import type { SourceName } from '../../core/names.ts';
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { say } from '../say.ts';
@@ -80,7 +82,7 @@ async function tried(exclusively: Dropping['exclusively'], { relation }: Orphan)
 export async function dropCopies(client: Queryable, lease: FeedLease): Promise<readonly Kept[]> {
   const exclusively: Dropping['exclusively'] = (work) => underLease(client, lease, work);
   const { target } = lease;
-  await exclusively(() => client.query('delete from nearjoin.cache_table where target = $1', [target]));
+  await exclusively(() => deleteStoredTables(client, target));
   return await dropOrphans({ client, exclusively }, target);
 }
 

@@ -1,14 +1,13 @@
 import type pg from 'pg';
+import { FENCE_SQL, LEASE_LOST } from '../../cache/feed/lease.ts';
+import type { FeedLease } from '../../cache/feed/row.ts';
 import {
   CHAINED_WATERMARK_SQL,
-  FENCE_SQL,
   FENCED_WATERMARK_SQL,
-  type FeedLease,
   LEASE_GONE,
-  LEASE_LOST,
   PRUNE_SQL,
   WATERMARK_SQL,
-} from '../../cache/feed/row.ts';
+} from '../../cache/feed/watermark.ts';
 import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';

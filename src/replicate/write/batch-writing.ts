@@ -1,10 +1,10 @@
+import { markTruncated } from '../../cache/rows/overlay.ts';
 import {
   type Carrier,
   missingPositions,
   type RowWriter,
   type WriteStatement,
 } from '../../cache/rows/row-source.ts';
-import { write } from '../../cache/rows/write-rows.ts';
 import type { Row } from '../../core/rows/row.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
@@ -58,10 +58,9 @@ export class BatchWriting {
   #writesOfStep(sink: Sink, step: NetStep): readonly Outgoing[] {
     switch (step.kind) {
       case 'clear':
-        // Whatever the copy under way has read or may still read: all there is now comes with the changes that follow.
         return this.#outgoing(sink, [
           sink.writer.clear(),
-          ...(sink.place === 'overlay' ? [markTruncated(sink)] : []),
+          ...(sink.place === 'overlay' ? [markTruncated(sink.stored)] : []),
         ]);
       case 'rekey':
         return this.#outgoing(sink, sink.writer.rekey(step.before, step.after));
@@ -128,12 +127,4 @@ export class BatchWriting {
 /** Whether copying the rows first costs less than array parameters; huge values go through without being held as text. */
 function isMuch(rows: readonly Row[], from: StageLimits): boolean {
   return rows.length >= from.rows || rows.reduce((sum, row) => sum + row.bytes, 0) >= from.bytes;
-}
-
-function markTruncated({ stored }: Sink): WriteStatement {
-  return write(
-    `update nearjoin.cache_table set overlay_truncated = true
-     where target = $1 and schema_name = $2 and table_name = $3`,
-    [stored.target, stored.table.schema, stored.table.name],
-  );
 }
