@@ -5,7 +5,9 @@ import { stringOf } from './built-in.ts';
 import { withoutNul } from './scalar-text.ts';
 
 /** A name, an index, or what is in quotes. */
-const STEP = /^\.?(?:([\p{L}_][\p{L}0-9_-]*)|\[0*(\d+)\]|\[(["'])((?:(?!\3)[^\\]|\\.)*)\3\])/su;
+const STEP = /^\.?(?:([\p{L}_][\p{L}0-9_-]*)|\[(\d+)\]|\[(["'])((?:(?!\3)[^\\]|\\.)*)\3\])/su;
+
+const LEADING_ZEROS = /^0+(?=\d)/;
 
 /** What single quotes hold otherwise than double ones. */
 const IN_DOUBLE_QUOTES: Readonly<Record<string, string>> = { "\\'": "'", '"': '\\"' };
@@ -36,7 +38,8 @@ function keysOf(text: string): readonly string[] | null {
   let rest = text.startsWith('$') ? text.slice(1) : text;
   do {
     const [all, name, index, quote, quoted = ''] = STEP.exec(rest) ?? [''];
-    const key = name ?? index ?? (quote === undefined ? null : unquoted(quoted, quote));
+    const key =
+      name ?? index?.replace(LEADING_ZEROS, '') ?? (quote === undefined ? null : unquoted(quoted, quote));
     if (key === null) return null;
     keys.push(key);
     rest = rest.slice(all.length);

@@ -4,10 +4,8 @@ import { jsonKind } from '../../core/json/json-kind.ts';
 import type { Json } from '../../core/json/json-text.ts';
 import { unparsable } from '../problem.ts';
 import { EnumText, hasMembers, NumberText } from './input.ts';
-import { scientific } from './scientific.ts';
+import { scientific, wholeNumberIn } from './scientific.ts';
 
-/** What is longer is in no column's range, and to read a million digits takes seconds. */
-const INTEGER_TEXT = /^-?\d{1,20}$/;
 const DEEPEST = 500;
 
 /** The types of whole numbers: how many bits they have, and what Hasura calls them when it complains. */
@@ -125,16 +123,9 @@ function encodeJson(value: unknown, path: string, depth = 0): string {
 export function wholeNumber(value: unknown, allowString: boolean): bigint | null {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : null;
-  if (value instanceof NumberText) return wholeText(value.text);
+  if (value instanceof NumberText) return wholeNumberIn(value.text);
   if (allowString && typeof value === 'string' && /^\d{1,19}$/.test(value)) return BigInt(value);
   return null;
-}
-
-/** Whole numbers may be written with an exponent or a zero fraction. */
-function wholeText(text: string): bigint | null {
-  if (INTEGER_TEXT.test(text)) return BigInt(text);
-  const number = Number(text);
-  return Number.isSafeInteger(number) ? BigInt(number) : null;
 }
 
 /** Whether a value is a number in any of its forms. */

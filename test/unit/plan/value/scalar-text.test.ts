@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { ColumnType } from '../../../../src/catalog/catalog.ts';
 import { encodeScalar } from '../../../../src/plan/value/encode.ts';
 import { EnumText, NumberText } from '../../../../src/plan/value/input.ts';
+import { parseJsonPath } from '../../../../src/plan/value/json-path.ts';
 import { scalarText } from '../../../../src/plan/value/scalar-text.ts';
 import { scientific } from '../../../../src/plan/value/scientific.ts';
 
@@ -32,6 +33,9 @@ test.each([
   ['int4', 'not a number: Postgres says so', 'not a number: Postgres says so'],
   ['int8', new NumberText('9007199254740993'), '9007199254740993'],
   ['int2', 5, '5'],
+  ['int4', new NumberText('0.50e1'), '5'],
+  ['int4', new NumberText('-00.0e-400'), '0'],
+  ['int8', new NumberText('9.223372036854775807e18'), '9223372036854775807'],
   ['numeric', new NumberText('1.50'), '1.50'],
   ['float8', 'NaN', 'NaN'],
   ['bool', true, 'true'],
@@ -79,6 +83,13 @@ test.each([
     'a..b',
     'Expecting label path: a sequence of zero or more labels separated by dots, for example L1.L2.L3',
   ],
+  ...['4.9999999999999999999', '0.1e-400', '1e400', '99999999999999999999', '12e-1'].map(
+    (text): [string, NumberText, string] => [
+      'int8',
+      new NumberText(text),
+      `The value ${scientific(text)} lies outside the bounds or is not an integer. Maybe it is a float, or is there integer overflow?`,
+    ],
+  ),
   [
     'int2',
     new NumberText('32768'),
@@ -125,6 +136,13 @@ test.each([
   ['10000000', '1.0e7'],
   ['2147483648', '2.147483648e9'],
   ['1.5e300', '1.5e300'],
+  [`1${'0'.repeat(200_000)}1`, '1.0e200001'],
 ])('a message writes %s as %s', (text, written) => {
   expect(scientific(text)).toBe(written);
+});
+
+test('zeros in front of an index are passed over, and without an end they are no path', () => {
+  expect(parseJsonPath('$.a[007][0]["00"]', '$')).toBe('{"a","7","0","00"}');
+  for (let again = 0; again < 500; again += 1)
+    expect(() => parseJsonPath(`$[${'0'.repeat(9_990)}`, '$')).toThrow('parse json path error');
 });
