@@ -1,29 +1,40 @@
 import { keptIn } from '../core/kept-in.ts';
 import type { Clock } from '../core/waiting/clock.ts';
-import type { StopSignal } from '../core/waiting/stop-signal.ts';
+import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
+import { MOST_TOGETHER } from '../read/wire/shares.ts';
 
-/** Most readings of a round: as many as share an execution. */
-const MOST = 32;
 /** How long a round is meant to take: other plans wait for it. */
 const ROUND_MS = 25;
+/** What takes longer does not keep those waiting that are quick: perhaps somebody holds a lock, or a network is silent. */
+const LATE_MS = 250;
 
 /** One reading, which is told how many begin with it. */
 type Reading = (together: number) => Promise<unknown>;
 
+/** Readings that have begun together. */
+interface Round {
+  readonly plan: CompiledPlan;
+  isLate: boolean;
+}
+
 /**
  * Lets so many rounds of readings go on at once. Those that wait with one plan begin together, so that the read lane
- * can answer them by one execution: as many as were done in time before. Plans take turns.
+ * can answer them by one execution: as many as were done in time before. Plans take turns; late ones leave a place to the
+ * others, which begin beside them when all places are taken by what has become late.
  */
 export class Rounds {
   readonly #clock: Clock;
-  #free: number;
+  readonly #atOnce: number;
+  readonly #running = new Set<Round>();
   /** By plan, the plan whose turn is next first; its readings in the order they came. */
   readonly #waiting = new Map<CompiledPlan, Set<Reading>>();
   readonly #sizes = new WeakMap<CompiledPlan, number>();
+  /** Plans with a round that takes long, or whose last one did. */
+  readonly #late = new WeakSet<CompiledPlan>();
 
   constructor(atOnce: number, clock: Clock) {
-    this.#free = atOnce;
+    this.#atOnce = atOnce;
     this.#clock = clock;
   }
 
@@ -51,28 +62,44 @@ export class Rounds {
 
   #begin(): void {
     for (const [plan, waiting] of this.#waiting) {
-      if (this.#free === 0) return;
-      const round = [...waiting].slice(0, this.#sizes.get(plan) ?? 1);
-      for (const reading of round) waiting.delete(reading);
+      const late = [...this.#running].filter(({ isLate }) => isLate).length;
+      const isFull = this.#running.size >= this.#atOnce;
+      if (isFull && late < this.#running.size) return;
+      if (this.#late.has(plan) && (isFull || late >= Math.max(1, this.#atOnce - 1))) continue;
+      const readings = [...waiting].slice(0, this.#sizes.get(plan) ?? 1);
+      for (const reading of readings) waiting.delete(reading);
       // Behind the others, if any are left.
       this.#waiting.delete(plan);
       if (waiting.size > 0) this.#waiting.set(plan, waiting);
-      this.#free -= 1;
-      void this.#run(plan, round);
+      void this.#run(plan, readings);
     }
   }
 
-  async #run(plan: CompiledPlan, round: readonly Reading[]): Promise<void> {
+  async #run(plan: CompiledPlan, readings: readonly Reading[]): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
-    await Promise.allSettled(round.map((reading) => reading(round.length)));
+    const ended = new Stop();
+    const round = { plan, isLate: this.#late.has(plan) };
+    this.#running.add(round);
+    void this.#clock.delay(LATE_MS, ended).then(() => {
+      if (!ended.aborted) this.#noteLate(round);
+    });
+    await Promise.allSettled(readings.map((reading) => reading(readings.length)));
+    ended.abort(null);
+    this.#running.delete(round);
     const tookMs = this.#clock.monotonicMs() - startedMs;
-    this.#sizes.set(plan, sizeAfter(round.length, tookMs));
-    this.#free += 1;
+    this.#sizes.set(plan, sizeAfter(readings.length, tookMs));
+    if (tookMs < LATE_MS) this.#late.delete(plan);
+    this.#begin();
+  }
+
+  #noteLate(round: Round): void {
+    round.isLate = true;
+    this.#late.add(round.plan);
     this.#begin();
   }
 }
 
 /** How many are done in time if each takes its share of what the last ones took together. */
 function sizeAfter(size: number, tookMs: number): number {
-  return Math.max(1, Math.min(MOST, Math.floor((size * ROUND_MS) / tookMs)));
+  return Math.max(1, Math.min(MOST_TOGETHER, Math.floor((size * ROUND_MS) / tookMs)));
 }

@@ -318,6 +318,26 @@ test('a target that is down is told, and its rows come again by themselves', asy
   await socket.untilAnswer('s', before);
 });
 
+test('subscriptions whose target keeps them waiting hold up no others', async () => {
+  const holder = new pg.Client({ connectionString: pg2.url });
+  await holder.connect();
+  try {
+    await holder.query('begin; lock table users in access exclusive mode');
+    const socket = await connect(polling);
+    const held = ['a', 'b', 'c'];
+    for (const id of held) socket.start(id, `subscription ${id} @freshness(max_staleness_ms: 0) ${JOINED}`);
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    await poll('one to wait', async () => (await pg2.query(waits)).rowCount !== 0);
+    socket.start('own', 'subscription { orders { id } }');
+    await socket.untilHeard('next', 'own');
+    expect(held.flatMap((id) => socket.answers(id))).toEqual([]);
+    await holder.query('rollback');
+    await Promise.all(held.map((id) => poll('the rows', () => socket.answers(id).length > 0)));
+  } finally {
+    await holder.end();
+  }
+});
+
 test('a client that does not read gets the newest answer once it does, not every one', async () => {
   const query = 'subscription { big_by_pk(id: 1) { id body } }';
   const [fast, slow] = await Promise.all([connect(polling), connect(polling)]);

@@ -15,7 +15,7 @@ export interface SharedStatement {
 type Together = SharedStatement['together'];
 
 /** Most requests that share an execution: beyond it little is saved, and the first would wait for the last. */
-const MOST = 32;
+export const MOST_TOGETHER = 32;
 /** What one execution may cost in the planner's units, a millisecond or so: longer ones do better side by side. */
 const MOST_COST = 240;
 /** What the planner said holds so long: it may think otherwise of tables that have grown. */
@@ -52,7 +52,7 @@ export class Shares {
 
   /** What is known so far; the database is asked meanwhile, by a statement of the same parameters as the shared one. */
   most({ together }: SharedStatement, ask: (text: string) => Promise<readonly WireRow[]>): number {
-    if (together.isLookUp) return MOST;
+    if (together.isLookUp) return MOST_TOGETHER;
     const known = this.#known.get(together);
     if (known !== undefined && this.#clock.monotonicMs() < known.untilMs) return known.most;
     const most = known?.most ?? 1;
@@ -85,7 +85,7 @@ export class Shares {
 }
 
 function mostFor(cost: number): number {
-  return Math.max(1, Math.min(MOST, Math.floor(MOST_COST / cost)));
+  return Math.max(1, Math.min(MOST_TOGETHER, Math.floor(MOST_COST / cost)));
 }
 
 /** The plan's top makes a row for each request. */

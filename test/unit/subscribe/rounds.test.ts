@@ -4,7 +4,7 @@ import type { CompiledPlan } from '../../../src/read/compiled-plan.ts';
 import { Rounds } from '../../../src/subscribe/rounds.ts';
 import { HandClock } from '../../support/hand-clock.ts';
 
-const [light, heavy] = [{}, {}] as unknown as readonly [CompiledPlan, CompiledPlan];
+const [light, heavy, other] = [{}, {}, {}] as unknown as readonly [CompiledPlan, CompiledPlan, CompiledPlan];
 const unending = new Stop();
 
 /** Notes what begins when, and with how many. */
@@ -47,6 +47,29 @@ test('readings that take long begin one by one, and plans take turns', async () 
   for (const name of ['x', 'y', 'z']) void work.ask(light, name, 1);
   await work.clock.pass(200);
   expect(work.begun).toEqual(['0 a of 1', '40 b of 1', '80 x of 1', '81 c of 1', '121 y of 2', '121 z of 2']);
+});
+
+test('plans that are late hold up the others once, and then leave them a place', async () => {
+  const work = new Work(2);
+  for (const name of ['a', 'b', 'c', 'd']) void work.ask(heavy, name, 1000);
+  for (const name of ['x', 'y']) void work.ask(light, name, 10);
+  await work.clock.pass(1100);
+  expect(work.begun).toEqual(['0 a of 1', '0 b of 1', '250 x of 1', '260 y of 1', '1000 c of 1']);
+  for (const name of ['u', 'v']) void work.ask(other, name, 2000);
+  void work.ask(light, 'z', 10);
+  await work.clock.pass(2000);
+  expect(work.begun.slice(5)).toEqual(['1100 u of 1', '1350 z of 1', '3100 d of 1']);
+  await work.clock.pass(3000);
+  expect(work.begun.slice(8)).toEqual(['4100 v of 1']);
+});
+
+test('what was late and is quick again takes its turns as before', async () => {
+  const work = new Work(2);
+  void work.ask(heavy, 'a', 1000);
+  await work.clock.pass(1000);
+  for (const name of ['b', 'c', 'd', 'e']) void work.ask(heavy, name, 20);
+  await work.clock.pass(100);
+  expect(work.begun.slice(1)).toEqual(['1000 b of 1', '1020 c of 1', '1020 d of 1', '1040 e of 1']);
 });
 
 test('one that fails or leaves takes nothing from the others of its round', async () => {
