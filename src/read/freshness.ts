@@ -1,5 +1,5 @@
 import type { RemoteOptions } from '../catalog/catalog.ts';
-import { type Fallback } from '../core/fallback.ts';
+import type { Fallback } from '../core/fallback.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { HistoryName, Token } from '../core/position/token.ts';

@@ -5,7 +5,6 @@ import { orStopped } from '../core/waiting/or-stopped.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { boundValues } from '../sql/statement.ts';
-import { type Foreseen, isUnmet, UNKNOWN_LEAF } from './choose-leaves.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
@@ -13,6 +12,7 @@ import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport }
 import { renewHistories } from './histories.ts';
 import { type Judged, judge, type Unmet } from './judge.ts';
 import { lossOf } from './labels.ts';
+import { type Foreseen, isUnmet, UNKNOWN_CACHE } from './leaf-choice.ts';
 import { LeafChooser } from './leaf-chooser.ts';
 import type { HeldTypes } from './live/leaf-columns.ts';
 import { LiveReader } from './live/live-reader.ts';
@@ -120,7 +120,7 @@ export class GroupReader {
 
   #targetRead(use: RemoteUse, { freshness }: GroupRequest): TargetRead {
     const policy = policyFor(use.target, freshness, use.options, this.#parts.settings);
-    return { use, policy, forced: null, anyAge: false, history: null, choice: UNKNOWN_LEAF };
+    return { use, policy, forced: null, anyAge: false, history: null, choice: UNKNOWN_CACHE };
   }
 
   /** Chooses every leaf; returns the first target whose cache must be waited for, or null. */
@@ -139,7 +139,7 @@ export class GroupReader {
   async #afterFailure(error: unknown, answering: Answering): Promise<void> {
     const { group, signal, reads, repeats } = answering;
     const loss = lossOf(error);
-    if (loss !== null && (await this.#cacheWasLost(answering, loss))) return;
+    if (loss !== null && (await this.#replaceLost(answering, loss))) return;
     // A session that broke while it lay idle says nothing of the database.
     const isBroken = isConnectionLost(error) && !signal.aborted;
     if (repeats > 0 && (isBroken || error instanceof SnapshotOutlived)) {
@@ -151,10 +151,10 @@ export class GroupReader {
   }
 
   /**
-   * A cache table could not be read: it was dropped after the status was read, or its disk fails. The status may know of
-   * another in its place by now. If not, the rows are read live; if that fails too, another table was the cause.
+   * A cache table could not be read: it was dropped after the status was read, or its disk fails. Takes the one that the status
+   * names by now, or else reads live. False where no cache was read: another table is the cause.
    */
-  async #cacheWasLost({ reads, group }: Answering, detail: RouteDetail): Promise<boolean> {
+  async #replaceLost({ reads, group }: Answering, detail: RouteDetail): Promise<boolean> {
     const cached = reads.filter((read) => read.choice.route === 'cache');
     if (cached.length === 0) return false;
     const tried = leafKey(cached);

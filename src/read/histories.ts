@@ -1,8 +1,7 @@
+import { HISTORY_SQL } from '../cache/feed/label-sql.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { TargetRead } from './target-read.ts';
 import type { WirePool } from './wire/pool.ts';
-
-const HISTORY = `select f.system_id || '.' || f.timeline from nearjoin.feed f where f.target = $1::text`;
 
 /**
  * Where the request's token names a history, asks which one the cache holds: the status may be from before a failover and
@@ -15,7 +14,7 @@ export async function renewHistories(
 ): Promise<void> {
   for (const read of reads) {
     if (read.choice.route !== 'cache' || (read.policy.token?.history ?? null) === null) continue;
-    const rows = await pool.run(HISTORY, [read.use.target], { signal, prepared: true });
+    const rows = await pool.run(HISTORY_SQL, [read.use.target], { signal, prepared: true });
     read.history = rows[0]?.[0]?.toString('latin1') ?? null;
   }
 }

@@ -5,10 +5,11 @@ import { LAST_LSN } from '../core/position/lsn.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { lacksTypes } from '../sql/place/held-as-text.ts';
-import { type CacheFit, cacheFit, chooseLeaf, type HeldFit, UNKNOWN_LEAF } from './choose-leaves.ts';
+import { type CacheFit, cacheFit, type HeldFit } from './cache-fit.ts';
 import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
+import { chooseLeaf, type FeedHope, UNKNOWN_CACHE, unmet } from './leaf-choice.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import type { StatusBoard } from './status-board.ts';
 import type { TargetRead } from './target-read.ts';
@@ -41,12 +42,11 @@ export class LeafChooser {
   choose(read: TargetRead, group: SourceGroup): void {
     const known = this.#parts.board.peek(group.source);
     if (read.forced !== null) {
-      const reason = read.forced === 'slot-lost' ? 'miss' : 'stale';
-      read.choice = { route: 'live', reason, detail: read.forced, unmet: true };
+      read.choice = unmet(read.forced === 'slot-lost' ? 'miss' : 'stale', read.forced);
       return;
     }
     if (known === null) {
-      read.choice = UNKNOWN_LEAF;
+      read.choice = UNKNOWN_CACHE;
       return;
     }
     const feed = known.status.feeds.get(read.use.target);
@@ -68,8 +68,8 @@ export class LeafChooser {
     return fit;
   }
 
-  /** How fresh the feed may be at best: every finished probe may have been applied since the status was read. */
-  #hopeFor(source: SourceName, feed: FeedStatus | undefined): Pick<FeedStatus, 'state' | 'freshAsOf'> | null {
+  /** How fresh the feed may be at best: it may have applied every finished probe since the status was read. */
+  #hopeFor(source: SourceName, feed: FeedStatus | undefined): FeedHope | null {
     if (feed === undefined) return null;
     const proved = this.#parts.probes.latest(source, feed.target, LAST_LSN);
     const freshAsOf = proved === null ? feed.freshAsOf : Math.max(proved, feed.freshAsOf ?? proved);

@@ -1,4 +1,4 @@
-import { type Fallback } from '../core/fallback.ts';
+import type { Fallback } from '../core/fallback.ts';
 
 /** Limits and defaults of the read lane. */
 export interface ReadSettings {

@@ -5,9 +5,9 @@ import type { HistoryName, Token } from '../core/position/token.ts';
 import { type SourceTime, stalenessMs } from '../core/position/watermark.ts';
 import type { PlanTable, RemoteUse } from '../plan/plan.ts';
 import type { Leaf } from '../sql/place/leaf.ts';
-import type { LeafChoice, LiveLeaf } from './choose-leaves.ts';
 import type { Policy, RouteDetail, TargetReport } from './freshness.ts';
 import type { Label } from './labels.ts';
+import type { LeafChoice, LiveChoice } from './leaf-choice.ts';
 
 /** One target that a request reads, with what has been decided about it so far. */
 export interface TargetRead {
@@ -70,7 +70,7 @@ export function cacheReport(
 /** How rows fetched live are reported. */
 export function liveReport(
   target: SourceName,
-  { route, reason, detail }: LiveLeaf,
+  { route, reason, detail }: LiveChoice,
   reached: Token | null,
 ): TargetReport {
   const { position, history } = reached ?? { position: null, history: null };

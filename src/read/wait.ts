@@ -1,3 +1,4 @@
+import { LABEL_SQL } from '../cache/feed/label-sql.ts';
 import type { SourceName } from '../core/names.ts';
 import type { Lsn } from '../core/position/lsn.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
@@ -26,11 +27,6 @@ export async function waitFor(
   }
 }
 
-const WATERMARK = `select coalesce(w.position::text, '-'), coalesce(w.fresh_as_of::text, '-'),
-    (extract(epoch from clock_timestamp()) * 1000000)::bigint::text,
-    (select f.system_id || '.' || f.timeline from nearjoin.feed f where f.target = w.target)
-  from nearjoin.watermark w where w.target = $1::text order by w.seq desc limit 1`;
-
 /** Waits until a cache is as fresh as asked for, counted from when the request arrived; false when time is up. */
 export function untilFresh(
   parts: { readonly databases: Databases; readonly probes: ProbeBoard },
@@ -46,7 +42,7 @@ export function untilFresh(
   const { source, target, policy, arrival, signal, untilMs } = wanted;
   return waitFor(untilMs, signal, async () => {
     // Each time anew: meanwhile the sessions may have been given up for others.
-    const asked = parts.databases.source(source).run(WATERMARK, [target], { signal, prepared: true });
+    const asked = parts.databases.source(source).run(LABEL_SQL, [target], { signal, prepared: true });
     const rows = await asked.catch((error: unknown) => {
       throw readError(error, source, 'source');
     });

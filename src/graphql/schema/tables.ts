@@ -21,7 +21,7 @@ import {
   visibleComputedFields,
   visibleRelationships,
 } from '../../plan/role/visible.ts';
-import { type VisibleFunctionField } from '../../plan/role/visible-calls.ts';
+import type { VisibleFunctionField } from '../../plan/role/visible-calls.ts';
 import {
   AGGREGATE_FUNCTIONS,
   columnsFor,

@@ -12,7 +12,7 @@ import { isDecidableAt, relaxed } from './decidable.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { again, isKeyed, type Lookup, lookupOf, reversed, rightNames } from './lookup.ts';
+import { isKeyed, type Lookup, lookupAgain, lookupOf, reversed, rightNames } from './lookup.ts';
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 type Filtered = Pick<Select, 'from' | 'where'>;
@@ -42,14 +42,14 @@ export class FilterRun {
    */
   async decideAll(filtered: Filtered, above: Above): Promise<void> {
     const { from } = filtered;
-    if (!this.#isLive(from)) return this.#lookedAt(conjuncts(filtered.where), filtered, above);
+    if (!this.#isLive(from)) return this.#decideParts(conjuncts(filtered.where), filtered, above);
     if (this.#store.isFiltered(from)) return;
     const others = conjuncts(filtered.where).filter((part) => !callsForRow(part));
-    await this.#lookedAt(others, filtered, above);
+    await this.#decideParts(others, filtered, above);
     await this.#compute(filtered);
   }
 
-  async #lookedAt(given: readonly Predicate[], filtered: Filtered, above: Above): Promise<void> {
+  async #decideParts(given: readonly Predicate[], filtered: Filtered, above: Above): Promise<void> {
     let parts = given;
     for (;;) {
       const beyond: { readonly part: Predicate; readonly error: NearjoinError }[] = [];
@@ -100,14 +100,14 @@ export class FilterRun {
     const parts = computingOrder(from, where);
     for (const [i, part] of parts.entries()) {
       if (!callsForRow(part)) continue;
-      await this.#again(filtered, parts.slice(0, i), computedIn(part));
+      await this.#refetch(filtered, parts.slice(0, i), computedIn(part));
       await this.decide(part, passing(from, parts.slice(0, i)));
     }
-    await this.#again(filtered, parts, computedOf(from));
+    await this.#refetch(filtered, parts, computedOf(from));
   }
 
   /** Fetches the rows that satisfy these parts of their filter once more, with these columns computed. */
-  async #again(
+  async #refetch(
     { from, where }: Filtered,
     parts: readonly Predicate[],
     wanted: readonly Column[],
@@ -115,11 +115,11 @@ export class FilterRun {
     const isThere = (column: Column): boolean => this.#store.holds(from, column);
     if (wanted.every(isThere)) return;
     const first = wanted.flatMap((column) => computedIn(guardOf(from, column) ?? TRUE));
-    await this.#again({ from, where }, parts, first);
+    await this.#refetch({ from, where }, parts, first);
     const computes = computedOf(from).filter((column) => isThere(column) || wanted.includes(column));
     const chain = passing(from, parts);
     const isAll = chain.every(({ rows }) => conjuncts(rows.where).length === conjuncts(where).length);
-    const rows = await this.#fetcher.byKeysOf(again(from, computes, isAll), chain);
+    const rows = await this.#fetcher.byKeysOf(lookupAgain(from, computes, isAll), chain);
     this.#store.replace(from, rows);
   }
 
@@ -174,7 +174,7 @@ export class FilterRun {
   async #fromBelow(lookup: Lookup, where: Predicate): Promise<FetchedRows | null> {
     for (const part of conjuncts(where)) {
       if (part.kind !== 'exists' || isDecidableAt(part, lookup.place.source, lookup.place)) continue;
-      const below = await this.#known(part);
+      const below = await this.#wayTo(part);
       if (below === null) continue;
       const byBelow = { ...lookup, join: reversed(part.join) };
       const keys = await this.#fetcher.keys(byBelow, below, false);
@@ -184,7 +184,7 @@ export class FilterRun {
   }
 
   /** The way to the rows that a condition asks for, found without their parents; null when they are more than the limit. */
-  async #known({ to, where, join }: Exists): Promise<readonly ChainLevel[] | null> {
+  async #wayTo({ to, where, join }: Exists): Promise<readonly ChainLevel[] | null> {
     if (!this.#isLive(to)) {
       const isOpen = conjuncts(where).length === 0;
       const error = isOpen ? null : await limitError(this.decideAll({ from: to, where }, TOP));

@@ -10,8 +10,8 @@ import type { SourceGroup } from '../compiled-plan.ts';
 export type HeldTypes = (table: PlanTable) => readonly LeafColumn[] | null;
 
 /**
- * What to fetch of a table: what the plan reads of it anywhere, its key, and of computed fields what it reads here alone, typed as its cache is, or as one that is made
- * now would be.
+ * The columns to fetch for a place: what the plan reads of the table at any place, what it reads here (computed fields too), and
+ * the key. They have the types of the table's cache, or those that a cache made now would have.
  */
 export function leafColumns(
   place: PlanTable,
@@ -30,7 +30,7 @@ export function leafColumns(
   }));
 }
 
-/** What a call answers is read at its own place alone; it is told whose it is, and its number. */
+/** Rows of a call are read at one place only; besides, they need to say which row they are of, and their number. */
 function toldBy({ told }: RowsCall): readonly Column[] {
   return told === undefined ? [] : [...told.on.map(({ right }) => right), told.number];
 }

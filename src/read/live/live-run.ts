@@ -23,7 +23,14 @@ import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
-import { again, cutPerKey, cutsBeforeComputing, type KeyedLookup, lookupOf, rightNames } from './lookup.ts';
+import {
+  cutPerKey,
+  cutsBeforeComputing,
+  type KeyedLookup,
+  lookupAgain,
+  lookupOf,
+  rightNames,
+} from './lookup.ts';
 
 /** Rows that a filter has joined, and that an ordering or the selection may use again. */
 interface Found {
@@ -122,8 +129,8 @@ export class LiveRun {
     for (const [at, step] of item.path.entries()) {
       // An aggregate reads its rows through their own filter, even when the same rows were joined by another filter.
       const isJoined = item.by.kind === 'column' || at < item.path.length - 1;
-      const met = at === 0 && isJoined && this.#meet(step.join, step.to, step.where, found);
-      if (!met) await this.#step(step, chain);
+      const isShared = at === 0 && isJoined && this.#shareFound(step.join, step.to, step.where, found);
+      if (!isShared) await this.#step(step, chain);
       const rows = { from: step.to, where: step.where };
       chain = this.#isLive(step.to)
         ? this.#filters.candidates(rows, TOP)
@@ -147,7 +154,7 @@ export class LiveRun {
       if (field.onlyIf !== null) await this.#filters.decide(field.onlyIf, chain);
       return;
     }
-    if (field.kind === 'object' && this.#meet(field.join, field.select.from, field.select.where, found))
+    if (field.kind === 'object' && this.#shareFound(field.join, field.select.from, field.select.where, found))
       return this.#select(field.select, TOP);
     const to = placeOf(field);
     if (this.#isLive(to) && isHandedOver(field, to.source))
@@ -174,15 +181,15 @@ export class LiveRun {
 
   /** Rows with their computed columns: only the rows left when each key's are cut, unless these have too many keys. */
   async #computed(whole: KeyedLookup, chain: readonly ChainLevel[], select: Select): Promise<FetchedRows> {
-    const shown = again(whole.place, whole.computes, whole.filtered);
+    const shown = lookupAgain(whole.place, whole.computes, whole.filtered);
     const cut = { rows: { ...select, fields: [] }, join: whole.join };
     const keys = await this.#fetcher.keys(shown, [...chain, cut], false);
     return keys === null ? this.#fetcher.byKeysOf(whole, chain) : this.#fetcher.byKeys(shown, keys);
   }
 
   /**
-   * Rows that the filter has joined to every row that it lets through: the statement uses these again where it can, but not where the
-   * fetched rows are filtered already, since it joins nothing for a filter then.
+   * Rows that the filter has joined to every row that it lets through: the statement uses them again where it can. Not where the
+   * fetched rows are filtered already: for these it joins nothing.
    */
   #foundBy(select: Select): readonly Found[] {
     if (this.#store.isFiltered(select.from)) return [];
@@ -194,7 +201,7 @@ export class LiveRun {
   }
 
   /** Whether the place's rows are among those that a filter has joined; then the place shares them. */
-  #meet(join: Join, place: PlanTable, where: Predicate, found: readonly Found[]): boolean {
+  #shareFound(join: Join, place: PlanTable, where: Predicate, found: readonly Found[]): boolean {
     if (!this.#isLive(place)) return false;
     const wanted = normalForms(where, place, this.#params);
     const same = found.find(

@@ -46,11 +46,12 @@ export function lookupOf<J extends Join | null>(
 }
 
 /** A look-up of rows that were fetched before, this time with computed columns; `filtered` as in `Lookup`. */
-export function again(place: PlanTable, computes: readonly Column[], filtered: boolean): KeyedLookup {
+export function lookupAgain(place: PlanTable, computes: readonly Column[], filtered: boolean): KeyedLookup {
   const join = { name: place.ref.name, on: itself(place), unique: true, indexed: true };
   return { place, join, where: TRUE, filtered, perKey: null, about: null, computes, marked: true };
 }
 
+/** The pairs that join each row to itself. */
 function itself({ identity }: PlanTable): Join['on'] {
   return identity.map((column) => ({ left: column, right: column }));
 }

@@ -59,7 +59,7 @@ const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 /** Few sessions, each taking the next requests while it works on one: the least busy one gets the next. */
 export class WirePool {
   readonly #options: PoolOptions;
-  readonly #shared: WireConnection[] = [];
+  readonly #sessions: WireConnection[] = [];
   readonly #loans: Loans;
   readonly #queue = new RequestQueue();
   readonly #sharedRuns: SharedRuns;
@@ -150,13 +150,13 @@ export class WirePool {
 
   /** Ends every session; requests still running fail. */
   async close(): Promise<void> {
-    for (const { reject } of this.#queue.all()) reject(new ConnectionLost('the pool is closed'));
+    for (const { reject } of this.#queue.takeAll()) reject(new ConnectionLost('the pool is closed'));
     await Promise.all(this.#emptied().map((connection) => connection.close()));
   }
 
   /** Takes no more requests; every session ends when those it has are answered. */
   async retire(): Promise<void> {
-    for (const { start, reject } of this.#queue.all()) {
+    for (const { start, reject } of this.#queue.takeAll()) {
       const session = this.#leastBusy();
       if (session === null) reject(new ConnectionLost('the pool is closed'));
       else start(session);
@@ -166,12 +166,12 @@ export class WirePool {
 
   /** What took one session's network, or its server, may have taken all. */
   #suspect(): void {
-    for (const session of [...this.#shared, ...this.#loans.free]) session.suspect();
+    for (const session of [...this.#sessions, ...this.#loans.free]) session.suspect();
   }
 
   #emptied(): readonly WireConnection[] {
     this.#closed = true;
-    return [...this.#shared.splice(0), ...this.#loans.close()];
+    return [...this.#sessions.splice(0), ...this.#loans.close()];
   }
 
   #assertOpen(): void {
@@ -182,14 +182,14 @@ export class WirePool {
   #leastBusy(): WireConnection | null {
     this.#assertOpen();
     let best: WireConnection | null = null;
-    for (let i = this.#shared.length - 1; i >= 0; i -= 1) {
-      const candidate = this.#shared[i];
+    for (let i = this.#sessions.length - 1; i >= 0; i -= 1) {
+      const candidate = this.#sessions[i];
       if (candidate === undefined) continue;
-      if (!candidate.isOpen) this.#shared.splice(i, 1);
+      if (!candidate.isOpen) this.#sessions.splice(i, 1);
       else if (best === null || candidate.load < best.load) best = candidate;
     }
     if (best === null || best.load === 0) return best;
-    if (this.#shared.length < this.#options.size && this.#opening === null) this.#growQuietly();
+    if (this.#sessions.length < this.#options.size && this.#opening === null) this.#growQuietly();
     return best;
   }
 
@@ -202,12 +202,12 @@ export class WirePool {
     this.#opening ??= this.#connect()
       .then(
         (connection) => {
-          this.#shared.push(connection);
+          this.#sessions.push(connection);
           this.#advance();
           return connection;
         },
         (error: unknown) => {
-          if (this.#shared.length === 0) for (const { reject } of this.#queue.all()) reject(error);
+          if (this.#sessions.length === 0) for (const { reject } of this.#queue.takeAll()) reject(error);
           throw error;
         },
       )

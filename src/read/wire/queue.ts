@@ -45,7 +45,7 @@ export class RequestQueue {
   }
 
   /** Takes out all. */
-  all(): readonly Queued[] {
+  takeAll(): readonly Queued[] {
     return this.#waiting.splice(0);
   }
 }

@@ -5,7 +5,7 @@ import type { SourceName } from '../../core/names.ts';
 import type { Join, Param, Predicate, Select } from '../../plan/plan.ts';
 import { checkedOperands } from '../condition/operand-checks.ts';
 import { joinedTo, predicateSql } from '../condition/predicate.ts';
-import { type LeafColumn, type Leaves } from '../place/leaf.ts';
+import type { LeafColumn, Leaves } from '../place/leaf.ts';
 import { type Around, atTop, NO_GAPS, type Site, startBuild } from '../place/scope.ts';
 import { printStatement } from '../print.ts';
 import { liftedRows } from '../rows/rows.ts';

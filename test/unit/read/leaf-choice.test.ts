@@ -4,8 +4,9 @@ import type { Column } from '../../../src/catalog/catalog.ts';
 import { NO_TYPES } from '../../../src/catalog/type/held-type.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { RemoteUse } from '../../../src/plan/plan.ts';
-import { type CacheFit, cacheFit, chooseLeaf } from '../../../src/read/choose-leaves.ts';
+import { type CacheFit, cacheFit } from '../../../src/read/cache-fit.ts';
 import { type Policy, policyFor } from '../../../src/read/freshness.ts';
+import { chooseLeaf } from '../../../src/read/leaf-choice.ts';
 import { typeOf } from '../../support/catalog.ts';
 
 const TABLE: CacheTable = {
