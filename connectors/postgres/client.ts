@@ -30,7 +30,8 @@ export type Query = <T extends object>(
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
   readonly #target: Target;
-  readonly #clients = new Set<object>();
+  /** Also those that are not connected yet. */
+  readonly #clients = new Set<Client>();
   #pool: Pool;
 
   constructor(target: Target) {
@@ -42,7 +43,7 @@ export class AdminPool {
     const { timings, log, name: slot } = this.#target;
     const pool = new Pool({
       ...connectionTo(this.#target, APPLICATION_NAME),
-      Client: endingWithLogIn(Client),
+      Client: endingWithLogIn(Client, (made) => this.#made(made)),
       max: 3,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
@@ -50,17 +51,18 @@ export class AdminPool {
       verify: (client, done) => void this.#greet(client).then(() => done(), done),
     });
     // An idle connection that breaks is replaced by the next use, which reports what is still wrong then.
-    pool.on('connect', (client) => {
-      this.#clients.add(client);
-      // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
-      // fails then, and without a listener the process would end too.
-      client.on('error', () => undefined);
-    });
-    pool.on('remove', (client) => this.#clients.delete(client));
     pool.on('error', (error) =>
       log.info({ slot, error: error.message }, 'idle connection to the target lost'),
     );
     return pool;
+  }
+
+  #made(client: Client): void {
+    this.#clients.add(client);
+    client.once('end', () => this.#clients.delete(client));
+    // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
+    // fails then, and without a listener the process would end too.
+    client.on('error', () => undefined);
   }
 
   /** Limits that hold on the server too: a client that gives up does not end what it waits for. */
@@ -135,7 +137,7 @@ export class AdminPool {
   /** Cuts every connection, also one whose statement is never answered. */
   async close(): Promise<void> {
     if (this.#pool.ending) return;
-    for (const client of this.#clients) if (client instanceof Client) client.connection.stream.destroy();
+    for (const client of this.#clients) client.connection.stream.destroy();
     await this.#pool.end();
   }
 }

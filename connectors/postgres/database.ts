@@ -64,7 +64,7 @@ export class TargetDatabase {
   }
 
   async identify(): Promise<TargetIdentity> {
-    const identity = await identify(this.target, this.admin);
+    const identity = await identify(this.target, this.admin, this.#closing.signal);
     this.#lookout.renew(); // as the other connections, which may lead anywhere
     return identity;
   }

@@ -6,6 +6,9 @@ import { rowOf } from './queryable.ts';
 const SHARED =
   'a proxy on the way to the database gives sessions of the server away between transactions: settings, locks and temporary tables would be lost or others’; name the database itself, or let the proxy pool sessions (PgBouncer: pool_mode = session)';
 
+/** For all that the second session is there for. */
+const OTHER_MS = 5_000;
+
 /** A session of the server that one client has. */
 export interface OwnSession {
   /** The server's number for it. */
@@ -22,8 +25,9 @@ export async function refuseSharedSession(client: pg.Client, url: string): Promi
   const pid = await serverProcess(client);
   if (pid === (client as pg.Client & { readonly processID: number | null }).processID)
     return { pid, isProxied: false };
-  const other = new pg.Client({ ...clientConfig(url), connectionTimeoutMillis: 5_000 });
+  const other = new pg.Client(clientConfig(url));
   other.on('error', () => undefined);
+  const late = setTimeout(() => other.connection.stream.destroy(), OTHER_MS);
   try {
     await other.connect();
     await other.query('begin');
@@ -34,6 +38,7 @@ export async function refuseSharedSession(client: pg.Client, url: string): Promi
     if (error instanceof NearjoinError) throw error;
   } finally {
     await other.end().catch(() => undefined);
+    clearTimeout(late);
   }
   return { pid, isProxied: true };
 }

@@ -4,6 +4,7 @@ import { clientConfig } from '../core/postgres/client-config.ts';
 import { KEEP_ALIVE } from '../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
+import { orStopped } from '../core/waiting/or-stopped.ts';
 
 /** How one connection to a source database is set up. */
 export interface SessionOptions {
@@ -34,8 +35,8 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['synchronous_commit', 'local'],
 ];
 
-/** So long a session that writes may take to end what it is at. */
-export const LEAVE_MS = 3_000;
+/** So long a session that writes may take to end what it is at, when all is to end. */
+export const LEAVE_MS = 500;
 /** For the connection to be made, and for it to be set up. */
 const SET_UP_MS = 10_000;
 
@@ -58,7 +59,8 @@ export class Session {
     });
   }
 
-  static async open(options: SessionOptions): Promise<Session> {
+  /** The signal cuts it while it is being made. */
+  static async open(options: SessionOptions, signal: AbortSignal): Promise<Session> {
     const config = {
       ...clientConfig(options.url),
       application_name: options.applicationName,
@@ -71,11 +73,7 @@ export class Session {
     const session = new Session(client);
     const late = setTimeout(() => destroySocket(client, tooLate()), SET_UP_MS * 2);
     try {
-      await client.connect();
-      session.#own = await refuseSharedSession(client, options.url);
-      // Not as options of the connection, where those of its string would stand in for them.
-      const settings = settingsStatement([...SETTINGS, ...Object.entries(options.settings ?? {})]);
-      await client.query(`${settings}; ${FIND_OPERATORS}`);
+      await orStopped(session.#setUp(options), signal);
       return session;
     } catch (error) {
       destroySocket(client);
@@ -83,6 +81,14 @@ export class Session {
     } finally {
       clearTimeout(late);
     }
+  }
+
+  async #setUp({ url, settings = {} }: SessionOptions): Promise<void> {
+    await this.client.connect();
+    this.#own = await refuseSharedSession(this.client, url);
+    // Not as options of the connection, where those of its string would stand in for them.
+    const all = settingsStatement([...SETTINGS, ...Object.entries(settings)]);
+    await this.client.query(`${all}; ${FIND_OPERATORS}`);
   }
 
   /** The server process that it has. */
@@ -128,8 +134,14 @@ export class Session {
 }
 
 /** What a source database answers over a session of its own, which must not take long. */
-export async function askSource<T>(url: string, ask: (client: pg.Client) => Promise<T>): Promise<T> {
-  const session = await Session.open({ url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 });
+export async function askSource<T>(
+  url: string,
+  ask: (client: pg.Client) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const options = { url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 };
+  const session = await Session.open(options, signal);
+  session.cutAfter(signal, 0);
   try {
     return await ask(session.client);
   } finally {

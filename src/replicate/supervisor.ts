@@ -69,7 +69,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#notes = new SlotNotes(options.book, options.log);
+    this.#notes = new SlotNotes(options.book, options.log, this.#stopping.signal);
     this.#left = new LeftTargets(options);
     this.#moved = new MovedFeeds({
       urls: this.#lastUrls,
@@ -147,7 +147,7 @@ export class Supervisor {
       const state = snapshot.catalog.sources.get(source);
       if (state === undefined || state.unavailable !== null || this.#searched.get(source) === url) continue;
       try {
-        for (const target of await askSource(url, storedTargets)) {
+        for (const target of await askSource(url, storedTargets, this.#stopping.signal)) {
           const pair = { source, target };
           if (!this.#running.has(keyOf(source, target))) this.#begin(pair, wantedOf(snapshot, pair));
         }

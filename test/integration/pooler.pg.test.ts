@@ -5,6 +5,9 @@ import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
 import { Session } from '../../src/replicate/session.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
+/** For sessions that nobody stops. */
+const NEVER: AbortSignal = new AbortController().signal;
+
 const closing: (() => Promise<unknown>)[] = [];
 
 afterAll(async () => {
@@ -92,7 +95,8 @@ test('a proxy that gives sessions away between transactions is refused, one that
   const database = await createDatabase('source');
   closing.push(() => database.drop());
   const [shared, own] = [await pooler(database, 'shared'), await pooler(database, 'own')];
-  const session = (url: string): Promise<Session> => Session.open({ url, applicationName: 'nearjoin test' });
+  const session = (url: string): Promise<Session> =>
+    Session.open({ url, applicationName: 'nearjoin test' }, NEVER);
   await expect(session(shared)).rejects.toThrow('pool_mode = session');
   await (await session(own)).close();
   const plain = { signal: null, prepared: true };
@@ -104,7 +108,7 @@ test('a session that a proxy keeps for its next client is left without locks and
   const database = await createDatabase('source');
   closing.push(() => database.drop());
   const url = await pooler(database, 'kept');
-  const session = await Session.open({ url, applicationName: 'nearjoin test' });
+  const session = await Session.open({ url, applicationName: 'nearjoin test' }, NEVER);
   await session.client.query('select pg_advisory_lock(1)');
   await session.close();
   const { rows } = await database.query(

@@ -111,7 +111,11 @@ async function pumping(
     early: {
       limits: { ...DEFAULT_LIMITS.early, pingMs: 20, ...early },
       stage: null,
-      openSession: () => Session.open({ url, applicationName: 'nearjoin feed one', pipeline: true }),
+      openSession: () =>
+        Session.open(
+          { url, applicationName: 'nearjoin feed one', pipeline: true },
+          new AbortController().signal,
+        ),
     },
   });
   const done = untilFirstFailure(stopping.signal, [

@@ -1,16 +1,12 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { postgresConnector } from '../../connectors/postgres/connector.ts';
-import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
-import { systemClock } from '../../src/core/waiting/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
-import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { fillLog } from '../support/connector.ts';
-import { FeedRig, QUICK } from '../support/feed.ts';
-import { logInto } from '../support/log-lines.ts';
+import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase, testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
+import { Stage } from '../support/stage.ts';
 
 // What becomes of a feed that nobody wants any more, whichever of its databases can still be reached.
 
@@ -21,125 +17,15 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-/** A supervisor whose catalog and addresses the test sets. */
-class Stage {
-  readonly rig: FeedRig;
-  readonly log: string[] = [];
-  /** How often anything of it waited for time to pass. */
-  rests = 0;
-  readonly #waiting = new Set<() => void>();
-  #urls = new Map<string, string>();
-  #listed = new Set(['pg1', 'pg2']);
-  #away = new Set<string>();
-  /** Of the process that is started next. */
-  limits: Partial<FeedLimits>;
-  #supervisor: Supervisor | null = null;
-
-  private constructor(rig: FeedRig, limits: Partial<FeedLimits>) {
-    this.rig = rig;
-    this.limits = limits;
-    this.move({ pg1: rig.source.url, pg2: rig.target.url });
-  }
-
-  static async open(limits: Partial<FeedLimits> = {}, targetUrl?: (url: string) => string): Promise<Stage> {
-    const rig = await FeedRig.open(SET_UP, { item: [] });
-    undo.push(() => rig.close());
-    const stage = new Stage(rig, limits);
-    if (targetUrl !== undefined) stage.move({ pg2: targetUrl(rig.target.url) });
-    undo.push(() => stage.stop());
-    stage.start();
-    await rig.ready();
-    return stage;
-  }
-
-  /** As a process would that has the same notes as the one before. */
-  start(): void {
-    this.#supervisor = new Supervisor({
-      catalogs: { changes: (signal) => this.#snapshots(signal), refresh: () => Promise.resolve() },
-      connect: (url, name) => postgresConnector({ url, name, log: logInto(this.log) }),
-      limits: { ...QUICK, goneRetryMs: 500, ...this.limits },
-      clock: {
-        ...systemClock,
-        delay: (ms, signal) => {
-          this.rests += 1;
-          return systemClock.delay(ms, signal);
-        },
-      },
-      random: () => 0.5,
-      log: logInto(this.log),
-      onProbe: () => undefined,
-      book: this.rig.book,
-    });
-    this.#supervisor.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#supervisor?.stop();
-    this.#supervisor = null;
-  }
-
-  move(urls: Readonly<Record<string, string>>): void {
-    this.#urls = new Map([...this.#urls, ...Object.entries(urls)]);
-    for (const wake of this.#waiting) wake();
-  }
-
-  /** They are not in the metadata any more. */
-  unlist(names: readonly string[] = ['pg1', 'pg2']): void {
-    for (const name of names) this.#listed.delete(name);
-    for (const wake of this.#waiting) wake();
-  }
-
-  list(names: readonly string[]): void {
-    for (const name of names) this.#listed.add(name);
-    for (const wake of this.#waiting) wake();
-  }
-
-  /** They do not answer whoever reads the catalog. */
-  lose(names: readonly string[]): void {
-    this.#away = new Set(names);
-  }
-
-  lines(text: string): readonly string[] {
-    return this.log.filter((line) => line.includes(text));
-  }
-
-  async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    await poll(what, isSo).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${this.log.slice(-20).join('\n')}`);
-    });
-  }
-
-  async *#snapshots(signal: AbortSignal): AsyncGenerator<SupervisedSnapshot> {
-    while (!signal.aborted) {
-      const changed = new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-        signal.addEventListener('abort', () => resolve());
-      });
-      yield this.#snapshot();
-      await changed;
-    }
-  }
-
-  #snapshot(): SupervisedSnapshot {
-    const none = {
-      namespace: null,
-      namespaceType: null,
-      subscriptionNamespaceType: null,
-      tables: new Map(),
-      queries: new Map(),
-      functions: new Map(),
-      types: NO_TYPES,
-      kafka: null,
-      identity: null,
-    };
-    const unavailable = (name: string): string | null => (this.#away.has(name) ? 'down' : null);
-    const sources = new Map(
-      [...this.#listed].map((name) => [name, { name, ...none, unavailable: unavailable(name) }]),
-    );
-    const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
-    const isWhole = this.#listed.size === 2 && this.#away.size === 0;
-    return { catalog: { sources, wanted: isWhole ? this.rig.wanted : [], resourceVersion: 1 }, urls };
-  }
+async function opened(limits: Partial<FeedLimits> = {}, targetUrl?: (url: string) => string): Promise<Stage> {
+  const rig = await FeedRig.open(SET_UP, { item: [] });
+  undo.push(() => rig.close());
+  const stage = new Stage(rig, { limits });
+  if (targetUrl !== undefined) stage.move({ pg2: targetUrl(rig.target.url) });
+  undo.push(() => stage.stop());
+  stage.start();
+  await rig.ready();
+  return stage;
 }
 
 async function leftOn(target: TestDatabase): Promise<readonly string[]> {
@@ -206,7 +92,7 @@ test('who waits for the lead of a feed that its leader removes ends without a wo
 });
 
 test('a feed whose source database is gone leaves no slot and no publication on its target', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   const [slot] = await leftOn(stage.rig.target);
   await destroy(stage.rig.source);
   stage.unlist();
@@ -221,7 +107,7 @@ test('a feed whose source database is gone leaves no slot and no publication on 
 });
 
 test('a wanted feed whose source database is gone is tried on, and said once', async () => {
-  const stage = await Stage.open({ goneRetryMs: 40 });
+  const stage = await opened({ goneRetryMs: 40 });
   await destroy(stage.rig.source);
   await stage.until('the loss to be told', () => stage.lines('feed left its source').length > 0);
   const rests = stage.rests;
@@ -234,7 +120,7 @@ test('a wanted feed whose source database is gone is tried on, and said once', a
 test('a target out of reach is freed when it is back; the copies go at once', async () => {
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());
-  const stage = await Stage.open({}, (url) => proxy.through(url));
+  const stage = await opened({}, (url) => proxy.through(url));
   proxy.setMode('refuse');
   proxy.reset();
   stage.unlist();
@@ -250,7 +136,7 @@ test('a target out of reach is freed when it is back; the copies go at once', as
 });
 
 test('a feed whose copy something of yours depends on frees its target, says what to drop, and goes when that is gone', async () => {
-  const stage = await Stage.open({ giveUpAfterMs: 0, goneRetryMs: 40 });
+  const stage = await opened({ giveUpAfterMs: 0, goneRetryMs: 40 });
   const { source, target } = stage.rig;
   const copy = `nearjoin."${(await stage.rig.tableStatus('item'))?.relation}"`;
   await source.query(`create view mine as select id, c as whole from ${copy} c`);
@@ -280,7 +166,7 @@ test('a feed whose copy something of yours depends on frees its target, says wha
 test('a target that stays out of reach is given up after a time, with one line', async () => {
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());
-  const stage = await Stage.open({ giveUpAfterMs: 300, goneRetryMs: 60 }, (url) => proxy.through(url));
+  const stage = await opened({ giveUpAfterMs: 300, goneRetryMs: 60 }, (url) => proxy.through(url));
   const [slot] = await leftOn(stage.rig.target);
   proxy.setMode('refuse');
   proxy.reset();
@@ -292,7 +178,7 @@ test('a target that stays out of reach is given up after a time, with one line',
 });
 
 test('a feed whose target database is gone is dropped', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await destroy(stage.rig.target);
   stage.unlist();
   await stage.until('the feed to go', async () => (await leftIn(stage.rig.source)) === 0);
@@ -300,7 +186,7 @@ test('a feed whose target database is gone is dropped', async () => {
 });
 
 test('a source that moves to another database leaves nothing in the old one', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   const [before] = await leftOn(stage.rig.target);
   const other = await createDatabase('source');
   undo.splice(1, 0, () => other.drop());
@@ -314,7 +200,7 @@ test('a source that moves to another database leaves nothing in the old one', as
 });
 
 test('a target that moves to another database leaves nothing in the old one', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   const other = await createDatabase('source', SET_UP); // a server with slots of its own
   undo.splice(1, 0, () => other.drop());
   stage.move({ pg2: other.url });
@@ -333,7 +219,7 @@ test('a target that moves to another database leaves nothing in the old one', as
 });
 
 test('a target that moved while nobody ran leaves its slot, and the status says where and how to drop it', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await stage.stop();
   const other = await createDatabase('source', SET_UP); // a server with slots of its own
   undo.splice(1, 0, () => other.drop());
@@ -348,7 +234,7 @@ test('a target that moved while nobody ran leaves its slot, and the status says 
 });
 
 test('a target that has another address only keeps its slot', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
   stage.move({ pg2: `${stage.rig.target.url}?connect_timeout=5` });
   await stage.until('the old address to be looked at', () => stage.lines('is where it was').length > 0);
@@ -358,7 +244,7 @@ test('a target that has another address only keeps its slot', async () => {
 });
 
 test('the slot of a target that has an address which leads nowhere holds back no more than allowed, however long', async () => {
-  const stage = await Stage.open({ maxRetainedWalBytes: 1 << 20, giveUpAfterMs: 0 });
+  const stage = await opened({ maxRetainedWalBytes: 1 << 20, giveUpAfterMs: 0 });
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());
   proxy.setMode('refuse');
@@ -369,7 +255,7 @@ test('the slot of a target that has an address which leads nowhere holds back no
 });
 
 test('nor does it where its source has been out of reach from the start', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   const proxies = [await startProxy(testServer('source')), await startProxy(testServer('target'))] as const;
@@ -387,7 +273,7 @@ test('nor does it where its source has been out of reach from the start', async 
 });
 
 test('a source that has another address only keeps its slot and its copies', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
   const led = stage.lines('leading a feed').length;
   stage.move({ pg1: `${stage.rig.source.url}?connect_timeout=5` });
@@ -399,7 +285,7 @@ test('a source that has another address only keeps its slot and its copies', asy
 });
 
 test('a source that left the metadata while nobody ran leaves no slot, once nobody reads from it', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   stage.unlist(['pg1']);
@@ -421,7 +307,7 @@ test('a source that left the metadata while nobody ran leaves no slot, once nobo
 });
 
 test('a slot whose source one process cannot reach is left to the process that reads from it', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   await stage.until(
@@ -449,7 +335,7 @@ test('a slot whose source one process cannot reach is left to the process that r
 });
 
 test('a source that is back in the metadata in time keeps its slot', async () => {
-  const stage = await Stage.open({ removalDelayMs: 3_600_000 });
+  const stage = await opened({ removalDelayMs: 3_600_000 });
   await stage.stop();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
   stage.unlist(['pg1']);
@@ -462,7 +348,7 @@ test('a source that is back in the metadata in time keeps its slot', async () =>
 });
 
 test('a slot of a source that is out of reach from the start holds back no more than allowed', async () => {
-  const stage = await Stage.open();
+  const stage = await opened();
   await stage.until('the slot to be noted', async () => (await stage.rig.book.noted()).length === 1);
   await stage.stop();
   stage.lose(['pg1']);

@@ -410,11 +410,12 @@ test('what a role, or its connection string, limits and sets ends no session of 
   const { rig: feed, sourceUrl } = await open(() => []);
   const limits = ['statement_timeout', 'idle_in_transaction_session_timeout', 'lock_timeout'];
   for (const limit of limits) await feed.source.query(`alter role ${roles[1]} set ${limit} = '10s'`);
-  const session = await Session.open({
+  const asked = {
     url: `${sourceUrl}?options=-c%20lock_timeout%3D9s%20-c%20datestyle%3DGerman%20-c%20search_path%3Dpublic`,
     applicationName: 'nearjoin test',
     settings: { lock_timeout: '500' },
-  });
+  };
+  const session = await Session.open(asked, new AbortController().signal);
   const { rows } = await session.client.query('select current_setting(unnest($1::text[])) as value', [
     [...limits, 'datestyle', 'search_path'],
   ]);

@@ -19,9 +19,13 @@ interface Server {
  * Which history the target writes; throws when it cannot feed a cache, saying what must change. All connections made
  * from now on must lead to the same one.
  */
-export async function identify(target: Target, admin: AdminPool): Promise<TargetIdentity> {
+export async function identify(
+  target: Target,
+  admin: AdminPool,
+  closing: AbortSignal,
+): Promise<TargetIdentity> {
   target.history.expect(null);
-  const reading = readIdentity(target);
+  const reading = readIdentity(target, closing);
   reading.catch(() => undefined); // told below, unless there is more to tell
   const server = await admin.row<Server>(
     `select
@@ -59,8 +63,8 @@ function faultOf(server: Server): string | null {
 }
 
 /** Also proves that the role may replicate and that a walsender is free. */
-async function readIdentity(target: Target): Promise<TargetIdentity> {
-  const limit = AbortSignal.timeout(target.timings.statementMs);
+async function readIdentity(target: Target, closing: AbortSignal): Promise<TargetIdentity> {
+  const limit = AbortSignal.any([closing, AbortSignal.timeout(target.timings.statementMs)]);
   const options = { replication: true, identifies: true };
   const own = await OwnClient.open(target, limit, options).catch((error: unknown) => {
     throw withReplicationHint(error);

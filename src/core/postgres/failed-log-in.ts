@@ -14,9 +14,10 @@ export function endWithLogIn({ connection }: LoggingIn): void {
   connection.on('error', () => connection.stream.destroy());
 }
 
-/** The same of every client of a class, as a pool makes them. */
+/** The same of every client of a class, as a pool makes them; `onMade` is told of each. */
 export function endingWithLogIn<Config, Made extends LoggingIn>(
   Client: new (config?: Config) => Made,
+  onMade: (made: Made) => void = () => undefined,
 ): new (
   config?: Config,
 ) => Made {
@@ -24,6 +25,7 @@ export function endingWithLogIn<Config, Made extends LoggingIn>(
     construct: (Member, [config]: [Config?]) => {
       const client = new Member(config);
       endWithLogIn(client);
+      onMade(client);
       return client;
     },
   });

@@ -10,6 +10,8 @@ export interface CopyMeansOptions {
   readonly clock: Clock;
   readonly sourceUrl: string;
   readonly leader: string;
+  /** Ends the run. */
+  readonly signal: AbortSignal;
   readonly limits: Pick<FeedLimits, 'parallelCopies' | 'copy'>;
 }
 
@@ -19,8 +21,8 @@ export class CopyMeans {
   readonly snapshots: Snapshots;
   readonly #parallel: number;
 
-  constructor({ connector, clock, sourceUrl, leader, limits }: CopyMeansOptions) {
-    this.sessions = new CopySessions({ sourceUrl, leader });
+  constructor({ connector, clock, sourceUrl, leader, signal, limits }: CopyMeansOptions) {
+    this.sessions = new CopySessions({ sourceUrl, leader, signal });
     this.snapshots = new Snapshots(connector, clock, limits.copy.snapshotMs);
     this.#parallel = limits.parallelCopies;
   }

@@ -4,6 +4,8 @@ import { applicationName, Session } from '../session.ts';
 export interface CopySessionsOptions {
   readonly sourceUrl: string;
   readonly leader: string;
+  /** Cuts those that are being opened. */
+  readonly signal: AbortSignal;
 }
 
 const SETTINGS = {
@@ -61,12 +63,11 @@ export class CopySessions {
   }
 
   async #open(): Promise<Session> {
-    const { sourceUrl, leader } = this.#options;
-    const session = await Session.open({
-      url: sourceUrl,
-      applicationName: applicationName(leader),
-      settings: SETTINGS,
-    });
+    const { sourceUrl, leader, signal } = this.#options;
+    const session = await Session.open(
+      { url: sourceUrl, applicationName: applicationName(leader), settings: SETTINGS },
+      signal,
+    );
     void session.lost.then(() => this.#idle.delete(session));
     return session;
   }

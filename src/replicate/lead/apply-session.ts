@@ -16,16 +16,17 @@ const APPLY_SETTINGS = {
 };
 
 /** A session that writes a feed's changes. */
-export function openApplySession({
-  options,
-  leader,
-}: Pick<FeedScene, 'options' | 'leader'>): Promise<Session> {
-  return Session.open({
+export function openApplySession(
+  { options, leader }: Pick<FeedScene, 'options' | 'leader'>,
+  signal: AbortSignal,
+): Promise<Session> {
+  const session = {
     url: options.sourceUrl,
     applicationName: applicationName(leader),
     pipeline: true,
     settings: APPLY_SETTINGS,
-  });
+  };
+  return Session.open(session, signal);
 }
 
 /** Whether rows can be staged in a session: by temporary tables, which a right or somebody's event trigger may refuse, and MERGE. */

@@ -35,9 +35,9 @@ export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<vo
   await endSessions(scene.control, scene.leader);
   const identifying = scene.connector.identify();
   identifying.catch(() => undefined); // told where it is awaited, unless the source fails before
-  const session = await openApplySession(scene);
+  const session = await openApplySession(scene, signal);
   session.cutAfter(signal, LEAVE_MS);
-  const means = new CopyMeans({ ...scene.options, ...scene });
+  const means = new CopyMeans({ ...scene.options, ...scene, signal });
   try {
     await new FeedRun(scene, session, means).run(identifying, signal);
   } finally {
@@ -104,7 +104,7 @@ class FeedRun {
     if (start.isNew) this.#means.prepare(remaining.copies.length, signal);
     const stream = await connector.open(start.after, start.lastCommit, signal, isEarly);
     try {
-      await this.#stream(this.#assemble({ applier, stage, stream, start, types }), remaining, signal);
+      await this.#stream(this.#assemble({ applier, stage, stream, start, types, signal }), remaining, signal);
     } finally {
       stream.close();
     }
@@ -116,10 +116,12 @@ class FeedRun {
     stream,
     start,
     types,
+    signal,
   }: Pick<Parts, 'applier' | 'stream'> & {
     readonly start: Start;
     readonly stage: StageLimits | null;
     readonly types: SourceTypes;
+    readonly signal: AbortSignal;
   }): Parts {
     const { options, lease, connector, counters, failures } = this.#scene;
     const { limits, clock, onStep } = options;
@@ -138,7 +140,12 @@ class FeedRun {
       clock,
       shown: (xids, signal) => connector.shown(xids, signal),
       onApplied,
-      early: { limits: limits.early, stage, openSession: () => openApplySession(this.#scene), onStep },
+      early: {
+        limits: limits.early,
+        stage,
+        openSession: () => openApplySession(this.#scene, signal),
+        onStep,
+      },
     });
     const exclusively = pump.exclusively.bind(pump);
     const applied: Parts['applied'] = (position, signal) =>

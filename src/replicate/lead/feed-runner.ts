@@ -12,6 +12,7 @@ import { applicationName, LEAVE_MS, Session } from '../session.ts';
 import { AwayWatch } from '../slot/away-watch.ts';
 import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
 import { readerName, slotName } from '../slot/names.ts';
+import { withConnector } from '../slot/with-connector.ts';
 import { CopiesKept, dropCopies, endFeed } from '../table/orphans.ts';
 import { NOTHING, type Wanted } from '../table/wanted.ts';
 import { LeaseLost } from '../write/applier.ts';
@@ -24,6 +25,13 @@ import { Patience } from './patience.ts';
 import { WantedNow } from './wanted-now.ts';
 
 const ANSWER_WITHIN_MS = 15_000;
+
+/** Who leads, and under which name the target is read. */
+interface Led {
+  readonly lease: FeedLease;
+  readonly leader: string;
+  readonly name: string;
+}
 
 /**
  * Runs one feed: competes for its lease, leads while it has it, and begins again after any failure; ends when the feed is not
@@ -112,7 +120,7 @@ export class FeedRunner {
         this.#isDropped = await this.#compete(signal);
       } catch (error) {
         if (signal.aborted) break;
-        this.#isDropped = await this.#failed(error);
+        this.#isDropped = await this.#failed(error, signal);
         this.#watchTarget();
         if (this.#wanted.isNothing || isDatabaseGone(error)) backoff = slow;
       }
@@ -140,7 +148,7 @@ export class FeedRunner {
   }
 
   /** True when the feed is given up. */
-  async #failed(error: unknown): Promise<boolean> {
+  async #failed(error: unknown, signal: AbortSignal): Promise<boolean> {
     const { log } = this.#options;
     if (this.#wasThere) this.#repeats.forget();
     const said = say(error);
@@ -150,7 +158,7 @@ export class FeedRunner {
     if (!this.#wanted.isNothing || error instanceof ConnectorError || error instanceof CopiesKept)
       return false;
     const { connect } = this.#options;
-    return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error);
+    return await this.#removing().withoutSource({ slot: this.#knownSlot, connect }, error, signal);
   }
 
   #removing(): FeedRemoval {
@@ -162,14 +170,15 @@ export class FeedRunner {
   async #compete(signal: AbortSignal): Promise<boolean> {
     const { sourceUrl, target, limits, clock } = this.#options;
     const leader = randomBytes(6).toString('hex');
-    const session = await Session.open({
+    const options = {
       url: sourceUrl,
       applicationName: applicationName(leader),
       // The lease, probes and the status share it; none of them needs a transaction.
       pipeline: true,
       settings: { lock_timeout: '500' },
       answerWithinMs: ANSWER_WITHIN_MS,
-    });
+    };
+    const session = await Session.open(options, signal);
     session.cutAfter(signal, LEAVE_MS * 2); // after those that write
     const begunMs = clock.monotonicMs();
     const lost = new AbortController();
@@ -209,50 +218,53 @@ export class FeedRunner {
     }
   }
 
-  async #lead(
-    session: Session,
-    { lease, leader, name }: { readonly lease: FeedLease; readonly leader: string; readonly name: string },
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #lead(session: Session, { name, ...led }: Led, signal: AbortSignal): Promise<boolean> {
     const { connect, log, target } = this.#options;
-    log.info({ epoch: String(lease.epoch) }, 'leading a feed');
+    log.info({ epoch: String(led.lease.epoch) }, 'leading a feed');
     const control = session.client;
     this.#wanted.restore(await loadLingering(control, target));
     this.want(this.#wanted.asked);
     if (connect === null) {
       log.warn({ slot: name }, 'the address of the target is gone: drop the slot by hand');
       if (!this.#wanted.isNothing) return false;
-      await endFeed(control, lease, await dropCopies(control, lease));
+      await endFeed(control, led.lease, await dropCopies(control, led.lease));
       return true;
     }
-    const connector = connect(name, await readerName(control));
     try {
-      const { transactionsApplied, changesApplied } = await loadFeed(control, target);
-      const scene = beginScene({
-        options: this.#options,
-        lease,
-        leader,
-        connector,
-        control,
-        wanted: this.#wanted,
-        reconsider: this.#reconsider,
-        repeats: this.#repeats,
-        probePace: this.#probePace,
-        counters: { transactionsApplied, changesApplied, early: null },
-      });
-      this.#leader = new FeedLeader(scene);
-      await this.#leader.lead(signal);
-      if (signal.aborted || !this.#wanted.isNothing) return false;
-      await this.#dropAll(session, lease, connector);
-      return true;
+      return await withConnector(connect(name, await readerName(control)), signal, (connector) =>
+        this.#leadWith(session, { ...led, connector }, signal),
+      );
     } catch (error) {
       if (!(error instanceof LeaseLost)) throw error;
       log.warn({}, 'another process leads this feed now');
       return false;
     } finally {
       this.#leader = null;
-      await connector.close();
     }
+  }
+
+  async #leadWith(
+    session: Session,
+    led: Omit<Led, 'name'> & { readonly connector: Connector },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const control = session.client;
+    const { transactionsApplied, changesApplied } = await loadFeed(control, this.#options.target);
+    const scene = beginScene({
+      options: this.#options,
+      ...led,
+      control,
+      wanted: this.#wanted,
+      reconsider: this.#reconsider,
+      repeats: this.#repeats,
+      probePace: this.#probePace,
+      counters: { transactionsApplied, changesApplied, early: null },
+    });
+    this.#leader = new FeedLeader(scene);
+    await this.#leader.lead(signal);
+    if (signal.aborted || !this.#wanted.isNothing) return false;
+    await this.#dropAll(session, led.lease, led.connector);
+    return true;
   }
 
   /** The feed's row goes last: with it goes what is known of the slot. */

@@ -23,7 +23,8 @@ export async function buildIndex(
   { table, relation, columns }: WantedIndex,
   stop: AbortSignal,
 ): Promise<boolean> {
-  const session = await Session.open({ url: options.sourceUrl, applicationName: applicationName(leader) });
+  const name = applicationName(leader);
+  const session = await Session.open({ url: options.sourceUrl, applicationName: name }, stop);
   session.cutAfter(stop, 0);
   try {
     await dropUnfinished(session, relation);

@@ -2,6 +2,7 @@ import { type Connector, ConnectorError } from '../../../connectors/connector.ts
 import { type FeedOptions, REFUSED_MS } from '../feed-options.ts';
 import { RetainedTooMuch } from './retained.ts';
 import { Unread } from './unread.ts';
+import { withConnector } from './with-connector.ts';
 
 const LOOK_MS = 1_000;
 
@@ -22,20 +23,12 @@ export class AwayWatch {
   constructor(options: AwayWatchOptions, connector: Connector) {
     this.#options = options;
     this.#unread = new Unread(options);
-    this.#done = this.#run(connector);
+    this.#done = withConnector(connector, this.#stopping.signal, (open) => this.#watch(open));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;
-  }
-
-  async #run(connector: Connector): Promise<void> {
-    try {
-      await this.#watch(connector);
-    } finally {
-      await connector.close();
-    }
   }
 
   async #watch(connector: Connector): Promise<void> {

@@ -3,6 +3,7 @@ import { INSUFFICIENT_PRIVILEGE } from '../../core/postgres/sql-state.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { say } from '../say.ts';
 import { Unread } from './unread.ts';
+import { withConnector } from './with-connector.ts';
 
 const NO_SUCH_DATABASE = '3D000';
 
@@ -62,8 +63,9 @@ export class FeedRemoval {
   async withoutSource(
     { slot: name, connect }: { readonly slot: string | null; readonly connect: FeedOptions['connect'] },
     failure: unknown,
+    signal: AbortSignal,
   ): Promise<boolean> {
-    const isFree = name === null || connect === null || (await this.#triedFreeing(connect(name)));
+    const isFree = name === null || connect === null || (await this.#triedFreeing(connect(name), signal));
     if (isFree && isDatabaseGone(failure)) {
       const text =
         this.#held === 'free'
@@ -77,14 +79,12 @@ export class FeedRemoval {
     return true;
   }
 
-  async #triedFreeing(connector: Connector): Promise<boolean> {
+  async #triedFreeing(connector: Connector, signal: AbortSignal): Promise<boolean> {
     try {
-      return await this.freeUnread(connector);
+      return await withConnector(connector, signal, (open) => this.freeUnread(open));
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       return false; // its time will come with the source's next try, or be over
-    } finally {
-      await connector.close();
     }
   }
 

@@ -9,6 +9,7 @@ import { askSource } from '../session.ts';
 import { AwayWatch } from './away-watch.ts';
 import { isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
 import { isRead, Unread } from './unread.ts';
+import { withConnector } from './with-connector.ts';
 
 /** What leaving targets needs. */
 export interface LeavingOptions extends Pick<RemovalOptions, 'clock' | 'limits' | 'log'> {
@@ -37,6 +38,7 @@ interface Visit {
   readonly connector: Connector;
   readonly unread: Unread;
   readonly patience: { untilMs: number };
+  readonly signal: AbortSignal;
 }
 
 interface Leaving extends LeftTarget {
@@ -86,30 +88,31 @@ export class LeftTargets {
 
   async #left(left: LeftTarget, signal: AbortSignal): Promise<void> {
     const { clock, limits, random, connect } = this.#options;
-    const connector = connect(left.targetUrl, left.slot);
     // The new address may lead nowhere, until somebody sees that.
     const log = logOfFeed(this.#options.log, left);
     const watch = new AwayWatch({ clock, limits, log }, connect(left.targetUrl, left.slot));
     const unread = new Unread(this.#options);
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
     const patience = { untilMs: clock.monotonicMs() + limits.giveUpAfterMs };
+    const connector = connect(left.targetUrl, left.slot);
     try {
-      await clock.delay(limits.removalDelayMs, signal);
-      while (!signal.aborted && !(await this.#tried(left, { connector, unread, patience })))
-        await clock.delay(backoff.nextMs(), signal);
+      await withConnector(connector, signal, async () => {
+        await clock.delay(limits.removalDelayMs, signal);
+        while (!signal.aborted && !(await this.#tried(left, { connector, unread, patience, signal })))
+          await clock.delay(backoff.nextMs(), signal);
+      });
     } finally {
       await watch.stop();
-      await connector.close();
     }
   }
 
   /** True when nothing is left to do. Only a target that does not answer for long is given up, not one that is waited for. */
-  async #tried(left: LeftTarget, { connector, unread, patience }: Visit): Promise<boolean> {
+  async #tried(left: LeftTarget, { connector, unread, patience, signal }: Visit): Promise<boolean> {
     const { clock, limits, log } = this.#options;
     const { source, target, slot } = left;
     const now = clock.monotonicMs();
     try {
-      const isOther = await isLeft(left, connector);
+      const isOther = await isLeft(left, connector, signal);
       const health = await connector.slotHealth();
       patience.untilMs = now + limits.giveUpAfterMs;
       if (!isOther && isRead(health)) {
@@ -133,7 +136,11 @@ export class LeftTargets {
 }
 
 /** Whether the feed's copies are of another database than the one that is to be left, or there is no such feed any more. */
-async function isLeft({ sourceUrl, target }: LeftTarget, connector: Connector): Promise<boolean> {
-  const feed = (await askSource(sourceUrl, readCacheStatus)).feeds.get(target);
+async function isLeft(
+  { sourceUrl, target }: LeftTarget,
+  connector: Connector,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const feed = (await askSource(sourceUrl, readCacheStatus, signal)).feeds.get(target);
   return feed === undefined || isOtherDatabase(feed.identity, await connector.identify());
 }

@@ -1,5 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { say } from '../say.ts';
 
 /** A slot of ours on a target, and whose feed it is. */
@@ -31,11 +32,14 @@ interface Named {
 export class SlotNotes {
   readonly #book: SlotBook;
   readonly #log: Log;
+  readonly #signal: AbortSignal;
   #noted: readonly NotedSlot[] = [];
 
-  constructor(book: SlotBook, log: Log) {
+  /** Once the signal has aborted a book that does not answer is not waited for. */
+  constructor(book: SlotBook, log: Log, signal: AbortSignal) {
     this.#book = book;
     this.#log = log;
+    this.#signal = signal;
   }
 
   get noted(): readonly NotedSlot[] {
@@ -72,8 +76,9 @@ export class SlotNotes {
 
   async #try(work: () => Promise<void>): Promise<void> {
     try {
-      await work();
+      await orStopped(work(), this.#signal);
     } catch (error) {
+      if (this.#signal.aborted) return;
       this.#log.warn({ error: say(error) }, 'notes of slots could not be read or written');
     }
   }

@@ -1,11 +1,13 @@
 import type { Connector } from '../../../connectors/connector.ts';
 import { logOfFeed } from '../../core/log.ts';
 import type { SourceName } from '../../core/names.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
 import { AwayWatch, type AwayWatchOptions } from './away-watch.ts';
 import { FeedRemoval } from './feed-removal.ts';
 import type { NotedSlot, SlotBook } from './slot-book.ts';
+import { withConnector } from './with-connector.ts';
 
 /** What looking after slots without a feed needs. */
 export interface UnfollowedOptions extends Pick<AwayWatchOptions, 'clock' | 'limits' | 'log'> {
@@ -105,21 +107,22 @@ export class UnfollowedSlots {
     const log = logOfFeed(this.#options.log, noted);
     log.info({ slot, ms: limits.removalDelayMs }, 'the source of a slot is gone: it goes soon');
     await clock.delay(limits.removalDelayMs, signal);
-    const connector = connect(targetUrl, slot);
     const removal = new FeedRemoval({ clock, limits, log, sourceUrl: null, targetUrl });
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
-    try {
-      while (!signal.aborted && !(await this.#triedRemoving(noted, { connector, removal })))
+    await withConnector(connect(targetUrl, slot), signal, async (connector) => {
+      while (!signal.aborted && !(await this.#triedRemoving(noted, { connector, removal, signal })))
         await clock.delay(backoff.nextMs(), signal);
-    } finally {
-      await connector.close();
-    }
+    });
   }
 
   /** True when it is done; whatever fails is tried again until the removal gives up. */
   async #triedRemoving(
     noted: NotedSlot,
-    { connector, removal }: { readonly connector: Connector; readonly removal: FeedRemoval },
+    {
+      connector,
+      removal,
+      signal,
+    }: { readonly connector: Connector; readonly removal: FeedRemoval; readonly signal: AbortSignal },
   ): Promise<boolean> {
     const { book, log, isFollowed } = this.#options;
     try {
@@ -128,7 +131,7 @@ export class UnfollowedSlots {
         log.debug({ ...noted }, 'somebody follows the slot of a source that is gone');
         return false;
       }
-      await book.forget(noted);
+      await orStopped(book.forget(noted), signal);
       log.info({ ...noted }, 'the slot of a source that is gone was dropped');
       return true;
     } catch (error) {

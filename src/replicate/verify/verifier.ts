@@ -103,7 +103,8 @@ export class Verifier {
     try {
       comparison = await connector.compare(stop);
       const settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' };
-      session = await Session.open({ url: sourceUrl, applicationName: applicationName(leader), settings });
+      const name = applicationName(leader);
+      session = await Session.open({ url: sourceUrl, applicationName: name, settings }, stop);
       session.cutAfter(stop, 0);
       for (const table of wanted) await run.table(table, { comparison, client: session.client }, stop);
       return { reason: null, report: run.report };

@@ -49,7 +49,7 @@ function removal(answer: ConnectorError | null): {
   return {
     drop: () => tested.freeTarget(connector as Connector),
     lose: (failure, name = connector.slot) =>
-      tested.withoutSource({ slot: name, connect: options.connect }, failure),
+      tested.withoutSource({ slot: name, connect: options.connect }, failure, new AbortController().signal),
     said,
     wait: (ms) => {
       now += ms;
