@@ -79,8 +79,8 @@ export interface Published {
   /** Tables that were not published before, or not all of their changes: the stream lacks some of what was made before. */
   readonly added: readonly TableRef[];
   readonly refused: readonly { readonly table: TableRef; readonly reason: string }[];
-  /** Tables that should not be published any more and are, since the role may not take them out; the reason says who may. */
-  readonly kept: readonly { readonly table: TableRef; readonly reason: string }[];
+  /** Tables that should not be any more and are, since the role may not take them out; the reason says who may. */
+  readonly stillPublished: readonly { readonly table: TableRef; readonly reason: string }[];
 }
 
 /** What a column is taken to be. */

@@ -88,7 +88,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
       this.#stream = null;
       stream.fail(new ConnectorError('retry', 'more tables are followed: the topics are opened again'));
     }
-    return Promise.resolve({ added: [], refused: [], kept: [] });
+    return Promise.resolve({ added: [], refused: [], stillPublished: [] });
   }
 
   /** Debezium's publication is not ours to change. */

@@ -61,9 +61,9 @@ export async function publishTables(
   const { before, drops, adds } = changes;
   if (before.length + drops.length + adds.length === 0) return NOTHING_CHANGED;
   const published = await changePublication(target, admin, changes);
-  const { added, kept } = published;
+  const { added, stillPublished } = published;
   // What the target denies is asked for again and again.
-  if (kept.length < before.length + drops.length + adds.length)
+  if (stillPublished.length < before.length + drops.length + adds.length)
     target.log.info({ publication: target.name, added: added.length }, 'publication changed');
   // With other options the publication left out changes of any table.
   return found.exists && before.length > 0

@@ -136,7 +136,7 @@ export class Supervisor {
       const [first] = tables;
       if (first !== undefined) await this.#moved.stopLeaving(first);
       if (first !== undefined && !this.#running.has(key))
-        this.#begin(first, { kind: 'tables', tables, kept: [] });
+        this.#begin(first, { kind: 'tables', tables, lingering: [] });
     }
   }
 
@@ -244,7 +244,7 @@ function isListed({ catalog }: SupervisedSnapshot, { source, target }: Pair): bo
 
 /** What is wanted of a feed; `unknown` while one of its databases cannot be read, so that the feed stays as it is. */
 function wantedOf(snapshot: SupervisedSnapshot, pair: Pair, tables?: readonly WantedTable[]): Wanted {
-  if (tables !== undefined) return { kind: 'tables', tables, kept: [] };
+  if (tables !== undefined) return { kind: 'tables', tables, lingering: [] };
   if (!isListed(snapshot, pair)) return NOTHING;
   const { sources } = snapshot.catalog;
   const isUnread = [pair.source, pair.target].some(

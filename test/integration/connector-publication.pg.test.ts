@@ -279,7 +279,7 @@ describe.each(SERVERS)('publishing on %s', (which) => {
             table: table(name),
             reason: expect.stringContaining('waiting for a lock on the target, which is held by session'),
           })),
-          kept: [],
+          stillPublished: [],
         });
         const counted = await database.query(
           'select (select last_value::int from waits) as waits, (select last_value::int from looks) as looks',
@@ -309,9 +309,9 @@ describe.each(SERVERS)('publishing on %s', (which) => {
       await connector.publish([closed]);
       await database.query(`reset role; alter role ${role} nosuperuser`);
       const reason = `the role may not take what nobody wants out of the publication: the target refused a command: permission denied for schema closed (42501); run: alter publication "${connector.slot}" drop table "closed"."t";`;
-      const kept = [{ table: closed, reason }];
-      expect(await connector.publish([table('u')])).toEqual({ ...added('u'), kept });
-      expect(await connector.publish([table('u')])).toEqual({ ...added(), kept });
+      const stillPublished = [{ table: closed, reason }];
+      expect(await connector.publish([table('u')])).toEqual({ ...added('u'), stillPublished });
+      expect(await connector.publish([table('u')])).toEqual({ ...added(), stillPublished });
       // What it cannot take out must not make its owner's writes fail either.
       await database.query('alter table closed.t drop constraint t_pkey');
       expect(await connector.protect()).toEqual([closed]);
@@ -482,7 +482,7 @@ test('a slot the target gave up is lost, whether it streams or not', async () =>
 });
 
 function added(...names: readonly string[]): Published {
-  return { added: names.map(table), refused: [], kept: [] };
+  return { added: names.map(table), refused: [], stillPublished: [] };
 }
 
 function fixOf(judged: Publishable): string | null {

@@ -18,7 +18,7 @@ export interface Changes {
 }
 
 /** Nothing was to be changed. */
-export const NOTHING_CHANGED: Published = { added: [], refused: [], kept: [] };
+export const NOTHING_CHANGED: Published = { added: [], refused: [], stillPublished: [] };
 
 /** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
 const ALONE_LOCK_MS = 200;
@@ -49,9 +49,9 @@ async function changeOneByOne(
   // Options and drops go together: an option set while a table without a key is still in would harm its owner.
   if (before.length > 0) await optionsSet(target, admin, { before, drops, adds: [] });
   const left = before.length > 0 ? [] : drops;
-  const kept = await eachTried(left, (drop) => droppedAlone(target, admin, drop, patience()));
+  const stillPublished = await eachTried(left, (drop) => droppedAlone(target, admin, drop, patience()));
   const refused = await eachTried(adds, (add) => addedAlone(target, admin, add, patience()));
-  return { added: allBut(refused, adds), refused, kept };
+  return { added: allBut(refused, adds), refused, stillPublished };
 }
 
 /** The tables that were not refused. */

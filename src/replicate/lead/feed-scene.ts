@@ -41,8 +41,8 @@ export interface FeedScene extends Led {
   readonly names: HoldableNames;
   /** Partitions that rows came from before they were known: the next run looks for them in the tables first. */
   readonly sought: Set<number>;
-  /** Old cache tables that could not be dropped, and that were logged. */
-  readonly toldKept: Set<string>;
+  /** Orphans that could not be dropped, and that were logged. */
+  readonly toldOrphans: Set<string>;
   /** Tables that stay published though they should not be, and that were logged. */
   readonly toldPublished: Set<string>;
   /** What a run wants done a few times a second while it streams; null while nothing streams. */
@@ -62,7 +62,7 @@ export function beginScene(given: Led): FeedScene {
     early: new EarlyChoice(limits.early, clock),
     names: new HoldableNames(),
     sought: new Set(),
-    toldKept: new Set(),
+    toldOrphans: new Set(),
     toldPublished: new Set(),
     tick: null,
     inOrder: false,

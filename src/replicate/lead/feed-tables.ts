@@ -44,7 +44,7 @@ export async function lookAtTables(
   const remaining = await bringToOrder(scene, tools, situation, signal);
   failures.discarded();
   await clearAway(scene, tools);
-  await tellKept(scene, remaining.kept);
+  await tellStillPublished(scene, remaining.stillPublished);
   scene.inOrder = remaining.isWhole;
   if (!remaining.isWhole) scene.reconsider.notify();
   return remaining;
@@ -52,26 +52,26 @@ export async function lookAtTables(
 
 /** Drops tables that are of no use any more. One that cannot be dropped is logged once. */
 async function clearAway(scene: FeedScene, { exclusively }: Tools): Promise<void> {
-  const { options, lease, control, toldKept } = scene;
+  const { options, lease, control, toldOrphans } = scene;
   for (const kept of await dropOrphans({ client: control, exclusively }, lease.target)) {
     const { relation, reason, isPassing } = kept;
-    if (isPassing || toldKept.has(relation)) continue;
-    toldKept.add(relation);
+    if (isPassing || toldOrphans.has(relation)) continue;
+    toldOrphans.add(relation);
     options.log.warn({ relation, reason }, 'an old copy stays');
     await saveLastError(control, lease, `an old copy stays: ${sayKept(kept)}`);
   }
 }
 
 /** Tells once of each table that stays published. */
-async function tellKept(scene: FeedScene, kept: Remaining['kept']): Promise<void> {
+async function tellStillPublished(scene: FeedScene, tables: Remaining['stillPublished']): Promise<void> {
   const { options, lease, control, toldPublished } = scene;
-  for (const { table, reason } of kept) {
+  for (const { table, reason } of tables) {
     if (toldPublished.has(tableKey(table))) continue;
     options.log.warn({ table, reason }, 'a table stays published');
     await saveLastError(control, lease, `${printTable(table)} stays published: ${reason}`);
   }
   toldPublished.clear();
-  for (const { table } of kept) toldPublished.add(tableKey(table));
+  for (const { table } of tables) toldPublished.add(tableKey(table));
 }
 
 /** Whether copies are to be made, or finished, while the stream goes on. */

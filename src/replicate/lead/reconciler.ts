@@ -33,7 +33,7 @@ export interface Remaining {
   /** Whether every copy was looked at as it is: one that began meanwhile was not. */
   readonly isWhole: boolean;
   /** What the target goes on publishing though it should not. */
-  readonly kept: Published['kept'];
+  readonly stillPublished: Published['stillPublished'];
 }
 
 /** Facts that change from one look to the next. */
@@ -248,7 +248,7 @@ function isSaid(
 async function remainingOf(
   connector: Connector,
   { actions }: FeedPlan,
-  { isWhole, kept }: Pick<Remaining, 'isWhole' | 'kept'>,
+  { isWhole, stillPublished }: Pick<Remaining, 'isWhole' | 'stillPublished'>,
 ): Promise<Remaining> {
   const copies = actions.flatMap((action) => (action.kind === 'copy' ? [action] : []));
   const sizes = copies.length === 0 ? [] : await connector.sizes(copies.map(({ wanted }) => wanted.table));
@@ -258,6 +258,6 @@ async function remainingOf(
     merges: actions.flatMap((action) => (action.kind === 'merge' ? [action.stored] : [])),
     indexes: actions.flatMap((action) => (action.kind === 'index' ? [action] : [])),
     isWhole,
-    kept,
+    stillPublished,
   };
 }

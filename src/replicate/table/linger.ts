@@ -42,7 +42,7 @@ export class Linger {
       kept.untilMs ??= now + this.#delayMs;
       if (kept.untilMs <= now) this.#kept.delete(key);
     }
-    return { ...asked, kept: this.lingering().map(({ table }) => table) };
+    return { ...asked, lingering: this.lingering().map(({ table }) => table) };
   }
 
   /**

@@ -12,16 +12,16 @@ export type Wanted =
       readonly kind: 'tables';
       readonly tables: readonly WantedTable[];
       /** Tables that are not wanted, and whose copies stay as they are for now. */
-      readonly kept: readonly TableRef[];
+      readonly lingering: readonly TableRef[];
     }
   | { readonly kind: 'unknown' };
 
 /** Wants nothing. */
-export const NOTHING: Wanted = { kind: 'tables', tables: [], kept: [] };
+export const NOTHING: Wanted = { kind: 'tables', tables: [], lingering: [] };
 
 /** Whether a feed is good for nothing any more. */
 export function isNothing(wanted: Wanted): boolean {
-  return wanted.kind === 'tables' && wanted.tables.length + wanted.kept.length === 0;
+  return wanted.kind === 'tables' && wanted.tables.length + wanted.lingering.length === 0;
 }
 
 /** A table to be cached, as it is on the target now, or why it cannot be. */
@@ -44,8 +44,8 @@ export async function checkWanted(
   known: KnownTypes,
 ): Promise<readonly CheckedTable[]> {
   const asked = wanted.kind === 'tables' ? wanted.tables : [];
-  const kept = wanted.kind === 'tables' ? new Set(wanted.kept.map(tableKey)) : null;
-  const left = stored.filter(({ table }) => kept === null || kept.has(tableKey(table)));
+  const lingering = wanted.kind === 'tables' ? new Set(wanted.lingering.map(tableKey)) : null;
+  const left = stored.filter(({ table }) => lingering === null || lingering.has(tableKey(table)));
   const tables = [...asked.map(({ table }) => table.ref), ...left.map(({ table }) => table)];
   const checked = await connector.check(tables);
   const found = new Map(checked.map((each) => [tableKey(each.table), each]));

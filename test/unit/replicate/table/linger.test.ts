@@ -16,12 +16,12 @@ const ref = (name: string) => ({ schema: 'public', name });
 const tables = (...names: readonly string[]): Wanted => ({
   kind: 'tables',
   tables: names.map(table),
-  kept: [],
+  lingering: [],
 });
-const keeping = (wanted: readonly string[], kept: readonly string[]): Wanted => ({
+const keeping = (wanted: readonly string[], lingering: readonly string[]): Wanted => ({
   kind: 'tables',
   tables: wanted.map(table),
-  kept: kept.map(ref),
+  lingering: lingering.map(ref),
 });
 
 test('a table is wanted a while longer, and no time is left over when it comes back', () => {
