@@ -20,7 +20,7 @@ const UNFIT_CODES: ReadonlySet<string> = new Set([
   '53400', // all replication slots are in use
   '0A000', // a feature this server lacks
   '42601', // a command this server does not know
-  '42883',
+  '42883', // a function this server does not know
 ]);
 
 /**
@@ -81,6 +81,16 @@ export function isUndefined(error: unknown): boolean {
 /** A right is missing, which may have been there a moment ago. */
 export function isDenied(error: unknown): boolean {
   return refusalState(error) === INSUFFICIENT_PRIVILEGE;
+}
+
+/** Another session holds the slot. */
+export function isHeld(error: unknown): boolean {
+  return refusalState(error) === '55006';
+}
+
+/** What should be dropped is not there. */
+export function isGone(error: unknown): boolean {
+  return refusalState(error) === '42704';
 }
 
 /** What should be made is there. */

@@ -1,10 +1,9 @@
 import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
-import { sqlStateOf } from '../../src/core/postgres/sql-state.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError, type SlotHealth } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
-import { toConnectorError } from './failure.ts';
+import { isGone, isHeld, toConnectorError } from './failure.ts';
 import { READER_PREFIX, readerApplication, type Target } from './settings.ts';
 
 const RELEASE_ATTEMPTS = 100;
@@ -174,10 +173,9 @@ export async function dropSlot(admin: AdminPool, target: Target, where: 'here' |
       );
       return;
     } catch (error) {
-      const code = error instanceof ConnectorError ? sqlStateOf(error.cause) : null;
-      if (code === '42704') return;
+      if (isGone(error)) return;
       // Somebody took it again in between.
-      if (code !== '55006' || target.reader === null || attempt === 3) throw error;
+      if (!isHeld(error) || target.reader === null || attempt === 3) throw error;
     }
   }
 }

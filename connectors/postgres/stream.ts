@@ -1,11 +1,11 @@
 import { type Lsn, lsnFromBits, maxLsn } from '../../src/core/position/lsn.ts';
-import { sqlStateOf } from '../../src/core/postgres/sql-state.ts';
 import type { FeedItem } from '../../src/core/rows/change.ts';
 import type { PassingRow } from '../../src/core/rows/passing-row.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
 import type { AdminPool } from './client.ts';
+import { isHeld } from './failure.ts';
 import type { Target } from './settings.ts';
 import { type Silence, silenceOfStream } from './silence.ts';
 import { PgoutputDecoder } from './stream/decode.ts';
@@ -55,8 +55,7 @@ export async function openStream(
       if (!stream.isHeadless) return stream;
     } catch (error) {
       stream.close();
-      const isTaken = error instanceof ConnectorError && sqlStateOf(error.cause) === '55006';
-      if (!isTaken || attempt === START_ATTEMPTS || signal.aborted) throw error;
+      if (!isHeld(error) || attempt === START_ATTEMPTS || signal.aborted) throw error;
       continue;
     }
     // The first parts of a transaction in progress were passed over: it must come as a whole, over another stream.

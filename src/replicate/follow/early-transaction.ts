@@ -155,7 +155,7 @@ export class EarlyTransaction {
     const { statements, batches } = this.#begun;
     const bytes = this.#bytes;
     let passing: Passing | null = null;
-    for (const { subxid, changes } of this.#taken()) {
+    for (const { subxid, changes } of this.#takeRuns()) {
       if (subxid !== null) statements.add({ text: `savepoint ${this.#nameOf(subxid)}` });
       const folded = this.#trying(() => fold(changes, this.#writing.sinks));
       this.#changes += folded.changes;
@@ -181,7 +181,7 @@ export class EarlyTransaction {
     const name = this.#nameOf(subxid);
     this.#savepoints.length = depth;
     const at = this.#runs.findIndex((run) => run.subxid === subxid);
-    const kept = this.#taken().slice(0, Math.max(at, 0));
+    const kept = this.#takeRuns().slice(0, Math.max(at, 0));
     for (const run of kept) {
       this.#runs.push(run);
       this.#rows += run.changes.length;
@@ -196,7 +196,7 @@ export class EarlyTransaction {
 
   /** All that has come of it, as the items of an ordinary transaction; only for one that has not begun to be written. */
   asWhole({ xid, commit, end, time }: EarlyCommit): readonly StreamItem[] {
-    const changes = this.#taken().flatMap((run) => run.changes);
+    const changes = this.#takeRuns().flatMap((run) => run.changes);
     return [{ kind: 'begin', xid, commit }, ...changes, { kind: 'commit', end, time }];
   }
 
@@ -232,7 +232,7 @@ export class EarlyTransaction {
   }
 
   /** Takes out all that waits. */
-  #taken(): readonly Run[] {
+  #takeRuns(): readonly Run[] {
     const runs = this.#runs;
     this.#runs = [];
     this.#rows = 0;

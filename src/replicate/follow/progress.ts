@@ -12,7 +12,7 @@ interface Waiter {
 /** A feed's position when a run starts. */
 export interface StartingPoint {
   readonly after: Lsn;
-  readonly freshAsOf: number | null;
+  readonly freshAsOf: SourceTime | null;
   /** The last commit that the stream had told of by then. */
   readonly lastCommit: Commit | null;
 }

@@ -73,7 +73,7 @@ export class Pump {
       { ...early, applier, sinks, progress, batch: limits, clock, shown, onApplied },
       {
         between: (work) => this.#between(work),
-        changed: () => this.#answered(),
+        changed: () => this.#changed(),
         failed: (error) => {
           this.#failure ??= { error };
         },
@@ -211,14 +211,14 @@ export class Pump {
       this.#sent.delete(answered);
       this.#onTheWay -= next.batch.bytes;
       this.#waitingSinceMs = this.#sent.size > 0 ? this.#options.clock.monotonicMs() : null;
-      this.#answered();
+      this.#changed();
     });
     this.#sent.add(answered);
     this.#gather();
     this.#foldAhead();
   }
 
-  #answered(): void {
+  #changed(): void {
     this.#gather();
     this.#room.notify();
     this.#work.notify();
