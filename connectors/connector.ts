@@ -67,7 +67,7 @@ export type SlotHealth =
       readonly heldBack: string | null;
     };
 
-/** The newest position of a target, and whether nothing about its tables has changed that changes do not tell of. */
+/** The newest position of a target, and whether its tables are as they were checked, also in what no change event tells of. */
 export interface Observation {
   readonly position: Lsn;
   /** Everything about the tables last checked is as it was then. */
@@ -218,7 +218,7 @@ export interface Connector {
   open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly?: boolean): Promise<ChangeStream>;
   /** Resolves when every transaction has ended that runs on the target now, however long that takes. */
   outlast(signal: AbortSignal): Promise<void>;
-  /** What it shows every session of the target sees by then. */
+  /** Takes a snapshot. When this resolves, every session of the target sees what the snapshot shows. */
   snapshot(signal: AbortSignal): Promise<Snapshot>;
   /**
    * Resolves when every session of the target sees these transactions of the stream: one may be in the log, and come,

@@ -139,7 +139,10 @@ export class TargetDatabase {
     return this.while(signal, (until) => openSnapshot(this.target, this.admin, until));
   }
 
-  /** Transactions have come that somebody will want to see shown, at once or when much that is ahead of them is written. */
+  /**
+   * Transactions have come, and their writers will ask whether the target shows them: at once, or (`mustWait`) when much that is
+   * ahead of them is written.
+   */
   askAhead(mustWait: boolean): void {
     this.#lookout.askAhead(mustWait);
   }

@@ -84,8 +84,9 @@ class PostgresStream implements ChangeStream {
   readonly #socket: ReplicationSocket;
   readonly #decoder = new PgoutputDecoder();
   readonly #stop = (): void => this.close();
-  #read: FeedItem[] = [];
-  /** Bytes read since items were last handed on. */
+  /** Items that were read since some were last handed on. */
+  #decoded: FeedItem[] = [];
+  /** Bytes read since then. */
   #readBytes = 0;
   #large: LargeMessage | null = null;
   /** A row too large to be held, while it passes through to the reader: nothing behind it is read meanwhile. */
@@ -159,14 +160,14 @@ class PostgresStream implements ChangeStream {
 
   #message(buffer: Buffer, start: number, end: number): void {
     const kind = buffer[start];
-    if (kind === WAL_DATA) this.#decoder.decode(buffer, start + WAL_HEADER_BYTES, this.#read);
+    if (kind === WAL_DATA) this.#decoder.decode(buffer, start + WAL_HEADER_BYTES, this.#decoded);
     else if (kind === KEEPALIVE && end - start >= 18) this.#keepalive(buffer, start);
     else throw new ConnectorError('retry', `the stream holds a frame of an unknown kind (${kind})`);
   }
 
   #piece(buffer: Buffer, start: number, end: number, isLast: boolean): void {
     this.#large ??= new LargeMessage(this.#decoder.isInPart, {
-      begun: (message, row) => this.#decoder.decode(message, 0, this.#read, (this.#passing = row)),
+      begun: (message, row) => this.#decoder.decode(message, 0, this.#decoded, (this.#passing = row)),
       room: () => this.#resume(),
       passed: () => {
         this.#passing = null;
@@ -187,27 +188,27 @@ class PostgresStream implements ChangeStream {
       ? this.#decoder.lastCommit
       : maxLsn(sent, this.#decoder.lastCommit);
     this.#passed = maxLsn(this.#passed, whole);
-    this.#read.push({ kind: 'progress', position: this.#passed });
+    this.#decoded.push({ kind: 'progress', position: this.#passed });
   }
 
   #endOfRead(bytes: number): void {
     this.#silence.broken();
     if (!this.#proof.isThrough) {
-      this.#read = this.#read.filter((item) => this.#proof.isNew(item));
+      this.#decoded = this.#decoded.filter((item) => this.#proof.isNew(item));
       // These items the reader has already. They are dropped, so nothing needs to wait for the reader.
       if (!this.#proof.isThrough) return this.#passing?.discard();
     }
     this.#readBytes += bytes;
-    if (this.#read.length > 0) this.#handOn();
+    if (this.#decoded.length > 0) this.#handOn();
     if (this.#passing === null) this.#rest(bytes);
     else if (this.#passing.mustWait) this.#pause();
   }
 
   #handOn(): void {
     // A commit is rarely the last item: the target mostly says how far it is right behind it.
-    if (this.#read.some(({ kind }) => kind === 'commit')) this.#committed(this.#isGathering);
-    this.items.put(this.#read, this.#readBytes);
-    this.#read = [];
+    if (this.#decoded.some(({ kind }) => kind === 'commit')) this.#committed(this.#isGathering);
+    this.items.put(this.#decoded, this.#readBytes);
+    this.#decoded = [];
     this.#readBytes = 0;
   }
 

@@ -36,12 +36,15 @@ interface MovedFeedsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Feeds of which a database has another address now: what is there of them goes once it is known that it is another database. */
+/**
+ * Feeds one of whose databases has another address now. What they left at the old address is removed once it is known that the
+ * new one leads to another database.
+ */
 export class MovedFeeds {
   readonly #options: MovedFeedsOptions;
   /** Feeds whose source has another address now: they may be the same databases under it. */
   readonly #retired = new Set<Running>();
-  /** Feeds of databases that a source's name no longer stands for: only there to be removed. */
+  /** Feeds in databases that the source's name no longer leads to. They run only to be removed. */
   readonly #leaving = new Set<Running>();
 
   constructor(options: MovedFeedsOptions) {
@@ -62,7 +65,9 @@ export class MovedFeeds {
     else if (old.runner.slot !== null) this.#retired.add(old);
   }
 
-  /** As soon as it is known what the new address leads to: a feed of another database is removed from the old one. */
+  /**
+   * Called when it may be known what a new address leads to. If that is another database, the feed is removed from the old one.
+   */
   dismissRetired(): void {
     const { successorOf, isSearched, signal } = this.#options;
     if (signal.aborted) return;

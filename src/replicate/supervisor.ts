@@ -115,7 +115,7 @@ export class Supervisor {
     }
   }
 
-  /** One after the other, each to the newest catalog of its turn: a feed that has ended asks for it beside the next catalog. */
+  /** Runs one at a time, since a feed that has ended asks for it too. Each goes by the catalog that is the newest when its turn comes. */
   #adapt(): Promise<void> {
     this.#adapted = this.#adapted.then(async () => {
       if (this.#latest !== null) await this.#adaptTo(this.#latest);

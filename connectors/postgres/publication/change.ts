@@ -20,9 +20,9 @@ export interface Changes {
 /** Nothing was to be changed. */
 export const NOTHING_CHANGED: Published = { added: [], refused: [], stillPublished: [] };
 
-/** For each lock after the first that did not come: all of it is tried again, and whoever asked waits for many tables. */
+/** For each lock, when tables are changed one by one: whoever asked waits for all of them. */
 const ALONE_LOCK_MS = 200;
-/** When all of them have taken as long as one statement may, for what is still locked. */
+/** The same, once all of them together have taken as long as one statement may. */
 const LATE_LOCK_MS = 1;
 
 /** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
@@ -104,7 +104,10 @@ async function optionsSet(target: Target, admin: AdminPool, changes: Changes): P
   }
 }
 
-/** Why it stays published for now; null when it does not, or harms nobody more than another that does. */
+/**
+ * Why the table stays published for now. Null when it was taken out, or when another table that harms its owner kept this from
+ * being committed: that one goes first.
+ */
 async function droppedAlone(
   target: Target,
   admin: AdminPool,

@@ -17,7 +17,7 @@ export interface Found extends QueryResultRow {
   readonly plain: boolean;
 }
 
-/** Asks for that, of a table that is locked. */
+/** The statement that finds it; the table must be locked. */
 export function lookSql(from: TableColumns): string {
   return `${rewrittenSql(from.table)}, ${misfitSql(from)}, ${plainSql(from.table)}`;
 }

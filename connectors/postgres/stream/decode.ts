@@ -52,7 +52,7 @@ export class PgoutputDecoder {
   #inTransaction = false;
   #lastCommit: Lsn = ZERO_LSN;
 
-  /** Whether a begin was read whose commit is still to come, or a part of a transaction whose end is. */
+  /** Whether a transaction, or a chunk of one in progress, was begun and has not ended. */
   get inTransaction(): boolean {
     return this.#inTransaction || this.#chunk !== null;
   }

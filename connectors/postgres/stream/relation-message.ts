@@ -12,10 +12,10 @@ export function readRelation(buffer: Buffer, start: number): Relation {
   const column = (): RelationColumn => {
     const isKey = ((buffer[at] ?? 0) & 1) === 1;
     at += 1;
-    const of = name();
+    const columnName = name();
     at += 8;
     return {
-      name: of,
+      name: columnName,
       typeOid: buffer.readUInt32BE(at - 8),
       typeModifier: buffer.readInt32BE(at - 4),
       isKey,

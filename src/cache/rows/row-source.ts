@@ -1,7 +1,7 @@
 import { travelsAsText } from '../../catalog/type/travel-type.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
-import type { Cell, Row } from '../../core/rows/row.ts';
-import { UNCHANGED } from '../../core/rows/row.ts';
+
+import { type Cell, notSent, type Row, UNCHANGED } from '../../core/rows/row.ts';
 import { inStage } from '../names.ts';
 import type { CacheShape } from '../table/ddl.ts';
 
@@ -60,7 +60,7 @@ export function missingPositions(row: Row): readonly number[] {
 
 /** The text of a cell that must have been sent. */
 export function sent(cell: Cell): string | null {
-  if (cell === UNCHANGED) throw new Error('bug: a value that was not sent is written');
+  if (cell === UNCHANGED) throw notSent();
   return cell;
 }
 

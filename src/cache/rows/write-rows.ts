@@ -84,8 +84,8 @@ export function write(text: string, values: readonly (string | null)[], expected
 }
 
 /**
- * `a = b and c = d …` of the shape's key. An operator of Postgres is named with its schema: `varchar = varchar` fits none of them exactly, so
- * that one which somebody has put into a schema of the search path would stand in for it.
+ * `a = b and c = d …` over the shape's key. Postgres' own operator is named with its schema: `varchar = varchar` fits none of
+ * them exactly, so an operator that somebody put into a schema of the search path would be taken instead.
  */
 export function equalKeys(
   shape: Pick<CacheShape, 'columns' | 'key'>,

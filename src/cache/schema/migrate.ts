@@ -197,7 +197,10 @@ async function upgrade(client: Queryable): Promise<Installation> {
   }
 }
 
-/** What is only partly there is made anew as a whole; says what was missing of it. Whose turn was before may have done it. */
+/**
+ * Upgrades the schema; where parts of it are missing makes all of it anew, and returns what was missing. Nothing is left to do
+ * where another process had its turn before.
+ */
 async function bringUpToDate(client: Queryable, found: Found | null): Promise<readonly string[]> {
   const missing = await missingObjects(client);
   if (found !== null && isWhole(found, missing)) return [];

@@ -89,7 +89,7 @@ export function missingIndexes(
   existing: readonly (readonly string[])[],
 ): readonly (readonly IndexColumn[])[] {
   const held = new Map(shape.columns.map(({ name, type }) => [name, type]));
-  // What is held as text lies nowhere.
+  // A spatial index over a column that is held as text is impossible.
   const possible = mirrored.filter((index) =>
     index.every(({ name, spatial }) => held.has(name) && !(spatial === true && held.get(name) === 'text')),
   );
@@ -191,9 +191,10 @@ export interface Orphan {
 }
 
 /**
- * Finds what was left by a leader that died or was replaced: the orphans of the target $1, and those of no feed's. By the endings
- * of their names, so that a process of an older version leaves alone what a newer one keeps in the schema. Where no comment says
- * whose one is, as of an overlay, its name does: it is of the target with the longest name that it begins with.
+ * Finds what a leader that died or was replaced has left: the orphans of the target $1, and those that are no feed's. Copies and
+ * overlays are known by the endings of their names, so that an older nearjoin leaves alone what a newer one keeps in the schema.
+ * Whose an orphan is, its comment says; an overlay has none, and belongs to the target with the longest name that its own begins
+ * with.
  */
 export const ORPHANS_SQL = keptStatement(`
   with held as (

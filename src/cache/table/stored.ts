@@ -176,8 +176,8 @@ function servingOf(
 }
 
 /**
- * Writes the row that describes a table's newest generation. Of a row that is there the shape stays: it is what the table had
- * become when it was last looked at, while the copy waited for its turn, and rows are read after that.
+ * Writes the row that describes a table's newest generation. A row that is there keeps its shape: that was noted when the table
+ * was last looked at, perhaps while the copy waited for its turn, and the rows are read later.
  */
 export async function saveStoredTable(
   client: Queryable,

@@ -13,6 +13,7 @@ import { sourceTables, suggestRelationships, tableInfo } from './source-facts.ts
 import { admit, changed, newlyBroken, resolve, type State, type Step, SUCCESS, type Tools } from './state.ts';
 import { trackTables, untrackTables } from './table-lists.ts';
 
+/** A command that looks beyond the metadata and its arguments: to the databases, the store, or commands inside it. */
 type Outward = Exclude<Command, Reducible>;
 
 const READING: ReadonlySet<Command['type']> = new Set([

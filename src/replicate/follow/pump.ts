@@ -142,7 +142,7 @@ export class Pump {
 
   /** Runs the work between two transactions, in one of its own; changes to the sinks belong there. */
   exclusively<T>(work: ExclusiveWork<T>): Promise<T> {
-    // Its failure is told to whoever asked for it, and does not end the stream; a session that is gone does, with the next write.
+    // A failure is told to whoever asked, and does not end the stream. A lost session does, with the next write.
     const { job, done } = jobOf(() => this.#options.applier.exclusively(work));
     if (this.#isOver) job.cancel(new Error('the feed stopped'));
     else this.#jobs.push(job);

@@ -50,7 +50,10 @@ export async function findStart(
   return rebuild(scene, decision.reason, means, signal);
 }
 
-/** What was copied from another server process past the position is copied again; what was read before is as good as ever. */
+/**
+ * Goes on with the cache as it is. Only copies under way that were read past the position, from an earlier server process, are
+ * made again: what they hold may be lost on the target.
+ */
 async function goOn(
   { connector, options, lease, control }: FeedScene,
   { before, after }: { readonly before: StoredIdentity | null; readonly after: Lsn },

@@ -88,7 +88,7 @@ export class FeedTables {
   readonly #running = new Set<Promise<void>>();
   readonly #indexing = new Set<string>();
   readonly #indexRests = new Map<string, Backoff>();
-  /** Two that are built at once on one table wait for each other. */
+  /** One index at a time: two builds on one table would wait for each other. */
   readonly #building = new Turns(1);
   #failure: { readonly error: unknown } | null = null;
   /** Waiting for what made copies fail on the target to be put right. */
@@ -164,7 +164,7 @@ export class FeedTables {
     this.#beside(this.#building.take(build, stop), stop);
   }
 
-  /** What is wanted of it then is built again. */
+  /** Lets the index be built again after a rest, if it is wanted then. */
   async #restIndex(key: string, stop: AbortSignal): Promise<void> {
     const { options, reconsider } = this.#scene;
     const begin = (): Backoff => new Backoff(INDEX_REST_MS, LONGEST_INDEX_REST_MS, options.random);
@@ -194,7 +194,7 @@ export class FeedTables {
 
   async #note(failed: readonly FailedCopy[], stop: AbortSignal): Promise<void> {
     const { failures, options, lease, control } = this.#scene;
-    // First of all: the tables may be looked at at any time from here on, because of the catalog that is read again among others.
+    // Noted before anything is waited for: from then on the tables may be looked at again at any time.
     for (const { table, error, resumable } of failed) {
       if (resumable) failures.copyInterrupted(table, say(error));
       else failures.copyFailed(table, `copying failed: ${say(error)}`, this.#restAfter(error));
@@ -217,7 +217,7 @@ export class FeedTables {
     return isDiskFull(error) || hasFailed(error, 'unfit') ? unfitRetryMs : 0;
   }
 
-  /** What only somebody's change can cure rests for long, and no longer than until there may have been one. */
+  /** What only somebody's change can cure rests for long. This ends the rest as soon as there may have been such a change. */
   async #awaitCure(stop: AbortSignal): Promise<void> {
     if (this.#isAwaitingCure) return;
     this.#isAwaitingCure = true;

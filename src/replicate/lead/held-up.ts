@@ -56,7 +56,7 @@ export async function tellHeldUpBySource(
   }
 }
 
-/** Does what a run begins with, drops of copies that must go among it, and tells meanwhile what holds that up. */
+/** Does what a run begins with, such as dropping copies, and says in the status meanwhile which lock holds that up. */
 export async function toldWhile<T>(
   teller: Teller,
   begun: { readonly pid: number; readonly exclusively: Exclusively },

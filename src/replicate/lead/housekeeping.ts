@@ -110,7 +110,7 @@ async function sampleTarget(
       const trouble = troubleOf(health, limits.maxRetainedWalBytes);
       // What was found says nothing of the slot that another run has made meanwhile.
       if (trouble !== null && leading.slotNeed() === need) leading.onSlotTrouble(trouble);
-      // Behind the slot: where the publication is somebody else's it fails for as long as a table of it lacks its key.
+      // Last: in a publication of somebody else's it fails for as long as a table there lacks its key.
       await connector.protect();
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;

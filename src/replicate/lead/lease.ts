@@ -17,12 +17,13 @@ export interface Candidate {
 }
 
 const LOCK = `hashtextextended('nearjoin feed ' || $1, 0)`;
-/** So often the feed's row is waited for, half a second each, before that is told as a failure. */
+/** How often the feed's row is asked for before that fails. Each try waits for half a second, the session's lock timeout. */
 const EPOCH_ATTEMPTS = 20;
 
 /**
- * Waits until this session leads the feed; null when the signal aborts first, or when who led it has removed it. The session's advisory lock keeps others
- * out while it lives; the epoch keeps a leader's writes out that lost the lock without noticing.
+ * Waits until this session leads the feed; null when the signal aborts first, or when its last leader has removed it. The
+ * session's advisory lock keeps others out while it lives. The epoch keeps out the writes of a leader that lost the lock without
+ * noticing.
  */
 export async function acquireLease(
   client: Queryable,
@@ -72,7 +73,7 @@ async function endSilentLeader(client: Queryable, { target, patience }: Candidat
   await endSessions(client, leader);
 }
 
-/** Ends what a leader's sessions are at, this one left out. */
+/** Ends a leader's sessions, but for this one. */
 export async function endSessions(client: Queryable, leader: string): Promise<void> {
   try {
     await client.query(

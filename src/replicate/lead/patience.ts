@@ -3,9 +3,9 @@ import type { Clock } from '../../core/waiting/clock.ts';
 const LONGEST_MS = 60_000;
 
 /**
- * How long a leader may be silent before this process ends it. Each time that it came to that makes it twice as long: where processes
- * get too little time of their machines, replicators would take the lead from one another before any gets to work. After ten times
- * as long without it is as short as ever.
+ * How long a leader may be silent before this process ends it. Each time this process has done so, the time doubles: on
+ * overloaded machines replicators would otherwise take the lead from one another before any gets to work. It is back to the usual
+ * when nobody had to be ended for ten times as long.
  */
 export class Patience {
   readonly #usualMs: number;
@@ -25,7 +25,7 @@ export class Patience {
     return this.#ms;
   }
 
-  /** This leader was silent for too long; it may be found so several times until it is gone. */
+  /** This leader was silent for too long. It may be reported several times until it is gone, and counts once. */
   spent(leader: string): void {
     if (this.#ended?.leader === leader) return;
     this.#ended = { leader, atMs: this.#clock.monotonicMs() };

@@ -34,7 +34,7 @@ export class WantedNow {
     return isNothing(this.#now);
   }
 
-  /** True when more changes by it than which tables are wanted. */
+  /** Takes what is asked for now; true when that changes more than which tables are wanted. */
   ask(asked: Wanted): boolean {
     const before = { kind: this.#now.kind, isNothing: this.isNothing };
     this.#asked = asked;
@@ -57,7 +57,7 @@ export class WantedNow {
     this.#linger.restore(copies);
   }
 
-  /** For the time of a table that lingers to be over. */
+  /** Asks again when the time of the next table that lingers is over. */
   #wait(): void {
     const { clock, log } = this.#options;
     this.#waiting.abort();

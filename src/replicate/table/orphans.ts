@@ -9,7 +9,7 @@ import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts
 import { say } from '../say.ts';
 import { orLeaseLost } from '../write/applier.ts';
 
-/** Nothing presses, and the stream waits meanwhile: whoever reads one was seen before. */
+/** Short, because the stream waits meanwhile and nothing presses. Most readers are noticed before, as holders of a lock. */
 export const ORPHAN_LOCK_MS = 20;
 
 /** A table of ours that is of no use any more, and why it could not be dropped. */
@@ -34,7 +34,7 @@ export function sayKept({ relation, reason }: Kept): string {
   return `${inCache(relation)}: ${reason}`;
 }
 
-/** Looks for what may be dropped, beside the stream, and drops each of it in a transaction of its own under the feed's lease. */
+/** How orphans are looked for, beside the stream, and dropped, each in a transaction of its own under the feed's lease. */
 export interface Dropping {
   readonly client: Queryable;
   readonly exclusively: (work: (client: Queryable) => Promise<unknown>) => Promise<unknown>;

@@ -33,7 +33,10 @@ export class TableFailures {
     this.#random = random;
   }
 
-  /** The stream cannot be applied to one generation of the table; it is copied again, at once the first time unless it rests at least for a while. */
+  /**
+   * The stream cannot be applied to one generation of the table, which is copied again. The first time that happens at once,
+   * unless `leastMs` asks for a rest.
+   */
   broke(
     { table, relation, message }: { table: TableRef; relation: string; message: string },
     leastMs = 0,

@@ -72,7 +72,7 @@ export class Statements {
     }
   }
 
-  /** Its first use in a pipeline prepares a statement, in the place of the one that was used longest ago where there are many. */
+  /** The first use of a statement prepares it. Where many are prepared, the one used longest ago is closed for it. */
   #asPipelined({ text, values, copy, isCommit }: Outgoing, fresh: string[]): PipelinedStatement {
     const known = this.#prepared.get(text);
     const closes = known === undefined ? this.#displaced() : null;
