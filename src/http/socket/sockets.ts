@@ -63,6 +63,8 @@ export class Sockets {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
+      // One message a turn: whoever sends thousands at once holds up nobody else.
+      allowSynchronousEvents: false,
       maxPayload: options.maxMessageBytes,
       handleProtocols: (offered) => [...offered].find((name) => protocolOf(name) !== undefined) ?? false,
     });
