@@ -1,4 +1,4 @@
-/** Whether an `Accept` or `Accept-Encoding` header names this, which is in lower case, and not to refuse it with `q=0`. */
+/** Whether an `Accept` or `Accept-Encoding` header names `wanted` (in lower case), other than to refuse it with `q=0`. */
 export function accepts(header: string | undefined, wanted: string): boolean {
   return weightIn(header, wanted) > 0;
 }

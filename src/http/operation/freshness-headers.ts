@@ -50,8 +50,8 @@ export function withDirective(
 }
 
 /**
- * The two Cache-Control directives that concern us; others are somebody else's, as RFC 9111 wants. Of several ages the least
- * counts: proxies add theirs.
+ * The two Cache-Control directives that concern us; others are ignored, as RFC 9111 wants. Of several ages the least counts:
+ * proxies add theirs.
  */
 export function readCacheControl(header: string): {
   readonly noCache: boolean;

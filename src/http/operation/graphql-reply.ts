@@ -13,17 +13,22 @@ export type OperationResult =
   | { readonly kind: 'data'; readonly body: Buffer; readonly targets: readonly TargetReport[] }
   | { readonly kind: 'error'; readonly error: NearjoinError };
 
-/** How the client wants its answer. */
-export interface AnswerFormat {
+/** What the client wants in its answer's body. */
+export interface BodyFormat {
+  /** The body has `extensions.nearjoin`. */
+  readonly withExtensions: boolean;
+  /** Errors show their details. */
+  readonly showsInternal: boolean;
+}
+
+/** How the client wants its answer over HTTP. */
+export interface AnswerFormat extends BodyFormat {
   /** An error sets the HTTP status; otherwise it is always 200. */
   readonly hasStatuses: boolean;
   /** The content type is `application/graphql-response+json`. */
-  readonly overHttp: boolean;
-  /** The body has `extensions.nearjoin`. */
-  readonly withExtensions: boolean;
+  readonly asGraphqlResponse: boolean;
   /** The answer's token names the histories of its positions. */
   readonly namesHistories: boolean;
-  readonly showsInternal: boolean;
 }
 
 interface Framing {
@@ -39,7 +44,7 @@ interface Framing {
  */
 const SHORT_BYTES = 8192;
 
-/** Who wants an answer's bytes back. */
+/** Gives an answer's bytes back to whoever made them. */
 interface Sent {
   /** Called when the bytes have been sent and nobody reads them any more. */
   readonly onSent: (body: Buffer) => void;
@@ -111,14 +116,14 @@ export function sendError(reply: FastifyReply, error: NearjoinError, format: Ans
   return typed(reply, format).send(errorBody(error, format));
 }
 
-function bodyOf(result: OperationResult, format: AnswerFormat): Buffer {
+function bodyOf(result: OperationResult, format: BodyFormat): Buffer {
   return result.kind === 'error' ? Buffer.from(errorBody(result.error, format)) : answerBody(result, format);
 }
 
 /** An answer's bytes, with `extensions` when the client wants them. */
 export function answerBody(
   { body, targets }: { readonly body: Buffer; readonly targets: readonly TargetReport[] },
-  format: Pick<AnswerFormat, 'withExtensions'>,
+  format: Pick<BodyFormat, 'withExtensions'>,
 ): Buffer {
   if (!format.withExtensions) return body;
   const extensions = JSON.stringify({ nearjoin: nearjoinExtension(targets) });
@@ -126,7 +131,7 @@ export function answerBody(
   return Buffer.concat([body.subarray(0, -1), Buffer.from(`,"extensions":${extensions}}`)]);
 }
 
-function errorBody(error: NearjoinError, format: AnswerFormat): string {
+function errorBody(error: NearjoinError, format: BodyFormat): string {
   return `{"errors":[${graphqlErrorJson(error, format.showsInternal)}]}`;
 }
 
@@ -143,6 +148,6 @@ function setFreshnessHeaders(
 }
 
 function typed(reply: FastifyReply, format: AnswerFormat): FastifyReply {
-  const type = format.overHttp ? 'application/graphql-response+json' : 'application/json';
+  const type = format.asGraphqlResponse ? 'application/graphql-response+json' : 'application/json';
   return reply.header('content-type', `${type}; charset=utf-8`);
 }

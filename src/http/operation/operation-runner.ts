@@ -26,7 +26,7 @@ import { noteOf } from './request-notes.ts';
 
 /** What running an operation takes, from the catalog to the databases. */
 export interface OperationRunnerOptions extends ReadParts {
-  /** Looks again at these databases; whether there is a catalog newer than the generation then. */
+  /** Looks again at these databases, and says whether there is a newer catalog than that of `generation` then. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
   readonly lane: ReadLane;
   readonly metrics: Metrics;

@@ -12,7 +12,10 @@ export interface OperationNote {
   readonly targets: readonly TargetReport[];
 }
 
-/** Of an operation that has ended, without the bytes of its answer: those of a batch would be kept together until its end. */
+/**
+ * The note of an operation that has ended. It leaves out the answer's bytes: those of a whole batch would be kept until its
+ * end.
+ */
 export function noteOf(name: string | null, elapsedMs: number, result: OperationResult): OperationNote {
   if (result.kind === 'error') return { name, elapsedMs, code: result.error.code, targets: [] };
   return { name, elapsedMs, code: null, targets: result.targets };

@@ -166,10 +166,10 @@ function sendFailure(
 function formatOf(route: AnsweredRoute, request: FastifyRequest): AnswerFormat {
   const { accept } = request.headers;
   const weight = weightIn(accept, 'application/graphql-response+json');
-  const overHttp = weight > 0 && weight >= weightIn(accept, 'application/json');
+  const asGraphqlResponse = weight > 0 && weight >= weightIn(accept, 'application/json');
   return {
-    hasStatuses: overHttp || route.hasStatuses,
-    overHttp,
+    hasStatuses: asGraphqlResponse || route.hasStatuses,
+    asGraphqlResponse,
     withExtensions: isYes(request.headers['x-nearjoin-extensions']),
     namesHistories: isYes(request.headers['x-nearjoin-token-history']),
     showsInternal: route.server.showsInternal(request.notes?.session ?? null),

@@ -13,7 +13,7 @@ const PREFLIGHT_SECONDS = '1728000';
 export function registerCors(app: FastifyInstance, policy: CorsPolicy): void {
   app.addHook('onRequest', (request, reply, done) => {
     const { origin } = request.headers;
-    // Said to everybody: a cache between keeps answers to who has no origin, and may hand them to pages.
+    // Said in every answer: a cache in between may keep one to a request without an origin, and hand it to a page.
     if (policy.kind !== 'none' && request.method !== 'POST') reply.header('vary', 'Origin');
     if (origin === undefined) return done();
     if (!allows(policy, origin)) {

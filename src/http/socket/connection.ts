@@ -180,10 +180,7 @@ export class Connection {
       live,
       context: { session, address: this.#opened.ip, freshness: freshnessOf(said) },
       format: {
-        hasStatuses: false,
-        overHttp: false,
         withExtensions: isYes(said['x-nearjoin-extensions']),
-        namesHistories: false,
         showsInternal: showsInternal(session),
       },
       requestTimeoutMs: limits.requestMs,

@@ -3,7 +3,7 @@ import { Stop } from '../../core/waiting/stop-signal.ts';
 import type { LiveQueries, Subscription } from '../../subscribe/live-queries.ts';
 import { AT_START, type LiveAnswer, type Progress } from '../../subscribe/live-query.ts';
 import { graphqlErrorJson, publicError } from '../error-reply.ts';
-import { type AnswerFormat, answerBody, type OperationResult } from '../operation/graphql-reply.ts';
+import { answerBody, type BodyFormat, type OperationResult } from '../operation/graphql-reply.ts';
 import { type GraphqlRequest, requestOf } from '../operation/graphql-request.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import type { PreparedRead, RunContext } from '../operation/prepare-read.ts';
@@ -17,7 +17,7 @@ export interface OperationScope {
   readonly runner: Pick<OperationRunner, 'prepare' | 'answer'>;
   readonly live: LiveQueries;
   readonly context: Omit<RunContext, 'signal' | 'notes'>;
-  readonly format: AnswerFormat;
+  readonly format: BodyFormat;
   readonly requestTimeoutMs: number;
   /** Runs a query when its turn has come. */
   readonly inTurn: (work: () => Promise<OperationResult>, stop: Stop) => Promise<OperationResult>;
