@@ -90,13 +90,13 @@ export interface Signature {
   readonly leakproof: boolean;
 }
 
-/** What one call passes; `operand` counts the values of a plan. */
+/** What one call passes; `operand` is an index into `QueryPlan.params`. */
 export type CallArgument = (
   | { readonly kind: 'row' }
   | { readonly kind: 'value'; readonly operand: number }
   | { readonly kind: 'null'; readonly type: ColumnType }
 ) & {
-  /** Null for one that is told by its place; all that follow an omitted one are named. */
+  /** Null for one that is passed by position; after an omitted one all are passed by name. */
   readonly name: string | null;
 };
 
@@ -117,7 +117,7 @@ export interface ComputedField extends Callable {
   readonly description: string | null;
   readonly returns:
     | { readonly kind: 'scalar'; readonly type: ColumnType }
-    /** A list of rows like those of a table of the same database; one at most where it is no set. */
+    /** Rows like those of a table of the same database; at most one where `set` is false. */
     | { readonly kind: 'table'; readonly table: TableRef; readonly set: boolean };
 }
 

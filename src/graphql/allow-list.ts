@@ -11,7 +11,7 @@ type Audience = ReadonlySet<RoleName> | null;
 /** Lets roles other than the administrator's run documents of the catalog's allow list only. */
 export class AllowList {
   #list: { readonly generation: number; readonly audiences: ReadonlyMap<string, Audience> } | null = null;
-  /** Of the documents of that list: the next one's are mostly the same. */
+  /** The likeness of each listed document by its text, kept for the next list, which has mostly the same documents. */
   #likenesses = new Map<string, string>();
   /** What was found for a document, in the catalog that it was last asked for with. */
   readonly #found = new WeakMap<
@@ -57,7 +57,10 @@ export class AllowList {
   }
 }
 
-/** The same for documents that are the same but for `__typename`, spaces, and the order of definitions, arguments and members. */
+/**
+ * A text that is equal for documents that differ only in `__typename`, spaces, and the order of definitions, arguments and
+ * members.
+ */
 function likeness(document: DocumentNode): string {
   const text = JSON.stringify(document, (key, value: unknown) => {
     if (key === 'block') return undefined;
@@ -78,7 +81,7 @@ interface Named {
   readonly name?: NameNode;
 }
 
-/** An operation and a fragment may have one name. */
+/** Kinds count too, since an operation and a fragment may have the same name. */
 function byName(a: Named, b: Named): number {
   return `${a.kind} ${a.name?.value}` < `${b.kind} ${b.name?.value}` ? -1 : 1;
 }

@@ -45,11 +45,11 @@ export class DocumentCache {
   }
 }
 
-/** As many characters of space and comments as weigh what a token does. */
+/** So many characters, spaces and comments among them, count as one token. */
 const CHARACTERS_OF_TOKEN = 64;
 const SPACE = 0x20;
 
-/** About how many tokens there are, each of which becomes an object or two; and the text is kept too. */
+/** About how much memory a document takes, in tokens: each becomes an object or two, and the text is kept too. */
 function weightOf(text: string): number {
   let tokens = 1;
   let inWord = false;

@@ -6,7 +6,7 @@ import { countOf, stringOf } from '../plan/value/built-in.ts';
 import { asEnums, encodeEnum } from '../plan/value/encode.ts';
 import { type Input, isNull, literal, valueOf } from '../plan/value/input.ts';
 
-/** What an operation's `@freshness` directive asks for; null members leave the headers' word. */
+/** What an operation's `@freshness` directive asks for; where a member is null the headers decide. */
 export interface FreshnessDirective {
   readonly maxStalenessMs: number | null;
   readonly fallback: Fallback | null;
@@ -43,7 +43,7 @@ export function readFreshness(node: DirectiveNode, variables: VariableScope): Fr
         read = { ...read, fallback: readFallback(open(FALLBACK_TYPE.name), path) };
         break;
       default:
-        // What else there could be was refused with the plan.
+        // Only `token` is left: other arguments were refused when the operation was planned.
         read = { ...read, token: readToken(open('String'), path) };
     }
   }

@@ -27,7 +27,7 @@ import type { Steps } from './slices.ts';
 export interface IntrospectionScope {
   readonly schema: GraphQLSchema;
   readonly fragments: Fragments;
-  /** Coerced. */
+  /** By name, coerced to the declared types. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
 

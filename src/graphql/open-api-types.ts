@@ -50,7 +50,7 @@ interface SelectedField {
 export class TypeSchemas {
   readonly declared: Record<string, JsonSchema> = {};
 
-  /** Of what a field is answered with, as far as its selections go. */
+  /** The schema of a field's answer, as far as its selections go. */
   output(type: GraphQLOutputType, selections: readonly SelectionSetNode[]): JsonSchema {
     return this.#schema(type, (named, nullable) => {
       if (!isObjectType(named)) return this.#leaf(named, nullable);
@@ -60,7 +60,7 @@ export class TypeSchemas {
     });
   }
 
-  /** Of the members of an answer's object; fields that are not there are left out. */
+  /** The schemas of the members of an answer's object; fields that do not exist are left out. */
   properties(type: GraphQLObjectType, selections: readonly SelectionSetNode[]): JsonSchema {
     const fields = new Map<string, SelectedField>();
     for (const node of selections.flatMap(({ selections: nodes }) => fieldsIn(nodes))) {
@@ -75,7 +75,7 @@ export class TypeSchemas {
     return Object.fromEntries(schemas) as JsonSchema;
   }
 
-  /** Of a variable's value. */
+  /** The schema of a variable's value. */
   input(type: GraphQLInputType): JsonSchema {
     return this.#schema(type, (named, nullable) =>
       isInputObjectType(named) ? this.#inputObject(named, nullable) : this.#leaf(named, nullable),

@@ -39,7 +39,7 @@ export class OutdatedQueries {
   }
 }
 
-/** All that the outcome depends on: objects by what they are, the rest by what it says. */
+/** All that the outcome depends on: tables, compared by identity, and the rest as a text. */
 interface Basis {
   readonly tables: readonly Table[];
   readonly text: string;
@@ -157,7 +157,7 @@ class Walk {
     const field = type.getFields()[name] ?? this.#metaField(name, type);
     if (field === undefined) return refuse(`field '${name}' not found in object '${type.name}'`);
     const inner = getNamedType(field.type);
-    // What an entity is only the request says.
+    // Only the request says which type an entity has.
     if (isUnionType(inner)) return;
     if (!isObjectType(inner)) {
       const what = isEnumType(inner) ? 'enum' : 'scalar';

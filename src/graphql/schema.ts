@@ -66,7 +66,7 @@ function tableTypes(catalog: Catalog, registry: TypeRegistry): TableTypes {
 /** All types, found without recursion: tables that lead to each other by the thousand are deeper than any stack. */
 function* reachableFrom(roots: readonly GraphQLNamedType[]): Steps<readonly GraphQLNamedType[]> {
   const found = new Set<GraphQLNamedType>(roots);
-  // A set grows while it is walked through.
+  // The set grows during the loop, which then comes to what was added.
   for (const type of found) {
     yield;
     if (isUnionType(type)) for (const one of type.getTypes()) found.add(one);

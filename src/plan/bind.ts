@@ -88,8 +88,8 @@ function bind(param: Param, { variables, session, count }: Given): string {
 }
 
 /**
- * Postgres would refuse an unknown label of its own enum; where the enum is another database's, it knows only texts. And a
- * shape is GeoJSON here too.
+ * A session variable's value in Postgres' text form. Labels are checked here: where the enum is another database's, the
+ * source has only texts and would take any. Shapes are GeoJSON here as in requests.
  */
 function fromSession(type: OperandType, text: string): string {
   if (!type.list && isShape(baseType(type.type))) return encodeScalar(type.type, text, '$');

@@ -35,7 +35,7 @@ export class Budget {
     return this.#nodes;
   }
 
-  /** Counts one more field or condition, or as many. */
+  /** Counts fields or conditions, one unless `count` says otherwise. */
   spend(path: string, count: number = 1): void {
     this.#nodes += count;
     if (this.#nodes > this.limits.maxNodes) {
@@ -73,7 +73,7 @@ export class Budget {
   }
 }
 
-/** As many characters as weigh what a field does: they stand in the statement, and in what is kept of it. */
+/** So many characters of names and literals count as one field: they are in the statement, and in what is kept of it. */
 const CHARACTERS_OF_NODE = 64;
 
 /** How many fields so many characters are worth. */

@@ -1,4 +1,4 @@
-/** The name, with a mark behind it for as long as somebody has it. */
+/** The wanted name, with `_` appended until it is free. */
 export function freeName(wanted: string, isTaken: (name: string) => boolean): string {
   let name = wanted;
   while (isTaken(name)) name = `${name}_`;

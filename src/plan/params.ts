@@ -18,7 +18,7 @@ export class Params {
   readonly #sessionVariables = new Set<string>();
   readonly #wholeSession = new Map<string, Operand>();
   #characters = 0;
-  /** Of literals: one in a fragment is read wherever that is spread. */
+  /** Counts literals: one in a fragment is read again at every spread. */
   readonly #read = new ValueCount();
 
   /** All parameters so far. */
@@ -26,7 +26,7 @@ export class Params {
     return this.#params;
   }
 
-  /** How much the literals are to keep, in fields. */
+  /** The memory that the literals take, counted in fields. */
   get weight(): number {
     return weightOf(this.#characters);
   }
@@ -53,7 +53,7 @@ export class Params {
     return this.#add({ from, ...value, form: 'typed', path });
   }
 
-  /** Of a variable with representations, of a run of them, a member. */
+  /** One member of all representations in a run: see `Param.from`. */
   representations(path: readonly [string, number, string], value: ValueType, at: string): Operand {
     return this.#add({ from: { kind: 'representations', path }, ...value, form: 'typed', path: at });
   }
@@ -107,7 +107,7 @@ export class Params {
       : { kind: 'value', value: encode(plain) };
   }
 
-  /** A value that no part of the request gives. */
+  /** A value that the role's rule or the session gives: it has no place in the request. */
   #ofRole(from: Param['from'], what: OperandType & Pick<Param, 'long'>): Operand {
     return this.#add({ from, ...what, enumeration: null, form: 'typed', path: '$' });
   }
@@ -124,7 +124,7 @@ export class Params {
     return { kind: 'param', index: this.#params.length - 1 };
   }
 
-  /** A literal in a fragment stands in the plan wherever that is spread. */
+  /** A literal in a fragment is in the plan once for every spread. */
   #count({ from, path }: Param): void {
     if (from.kind !== 'value') return;
     this.#characters += from.value.length;

@@ -6,8 +6,8 @@ import type { RowsCall } from './rows-call.ts';
 import type { Enumeration } from './value/encode.ts';
 
 /**
- * What to read, whatever each table is read from: a join says nothing of databases. A table whose `source`
- * is not the root field's source is a *remote table*, read from a cache or fetched live (see ADR 0002).
+ * What to read. Where each table is read from is left open, and a join says nothing of databases. A table whose `source` is
+ * not the root field's source is a *remote table*: it is read from a cache or fetched live (see ADR 0002).
  */
 export interface QueryPlan {
   readonly role: RoleName;
@@ -46,7 +46,7 @@ export type RootField =
       readonly kind: 'introspection';
       readonly key: string;
       readonly index: number;
-      /** Of `_service`: its members, null for the schema's text. */
+      /** Of `_service` the members that are asked for, null standing for the schema's text. */
       readonly service: readonly { readonly key: string; readonly json: string | null }[] | null;
     }
   | { readonly kind: 'list'; readonly key: string; readonly select: Select }
@@ -219,7 +219,7 @@ export type Predicate =
   | { readonly kind: 'is-true'; readonly of: Predicate }
   | { readonly kind: 'is-null'; readonly column: Column; readonly negated: boolean }
   | ColumnComparison
-  /** Column with column: of the same row, or of the row at `root` (the table the permission belongs to). */
+  /** Column with column, of the same row or of one around it: in a rule, the row that the rule is about. */
   | {
       readonly kind: 'compare-columns';
       readonly column: Column;
@@ -230,7 +230,7 @@ export type Predicate =
   | { readonly kind: 'exists'; readonly join: Join; readonly to: PlanTable; readonly where: Predicate }
   /** Some row of the table satisfies `where`, correlated only through compare-columns. */
   | { readonly kind: 'exists-table'; readonly to: PlanTable; readonly where: Predicate }
-  /** An aggregate over related rows compared with a value; in the rows that `where` lets through the role may see all of `columns`. */
+  /** An aggregate over related rows, compared; `where` leaves out rows with a hidden cell among `columns`. */
   | {
       readonly kind: 'exists-aggregate';
       readonly join: Join;
@@ -250,9 +250,9 @@ export interface Comparison {
   readonly kind: 'compare';
   readonly operator: Operator;
   readonly value: Operand;
-  /** What an operator that is a function takes besides, in its order. */
+  /** Further arguments of an operator that is a function, in the function's order. */
   readonly also: readonly Operand[];
-  /** What is compared is cast to this type before; null where it is not. */
+  /** The type that the left side is cast to first; null for no cast. */
   readonly cast: ColumnType | null;
 }
 
@@ -275,7 +275,7 @@ export interface Param {
     /** A literal list or object with variables inside. */
     | { readonly kind: 'composed'; readonly value: unknown }
     | { readonly kind: 'session'; readonly name: string }
-    /** Of a variable with representations, of a run of them, a member. */
+    /** One member of a run of representations: the variable, the run's number, the member. */
     | { readonly kind: 'representations'; readonly path: readonly [string, number, string] }
     /** A list in a permission rule with session variables among its elements. */
     | {
@@ -291,7 +291,7 @@ export interface Param {
   readonly long?: boolean;
   /** How the value is read: by its type, as an `offset`, or as a path into JSON (a list of texts then). */
   readonly form: 'typed' | 'offset' | 'json-path';
-  /** Its text must hold as one of these in every request, whatever rows it meets. */
+  /** The language its text must be valid in, checked in every request; null for none. */
   readonly pattern: Pattern | null;
   /** A reference into an enum table: the values that are allowed. */
   readonly enumeration: Enumeration | null;

@@ -8,7 +8,7 @@ export const TRUE: Predicate = { kind: 'true' };
 /** Never holds. */
 export const FALSE: Predicate = { kind: 'false' };
 
-/** Holds no more than its opposite does. */
+/** SQL's unknown: neither it nor its negation holds. */
 export const UNKNOWN: Predicate = { kind: 'unknown' };
 
 /** The column as it is, compared with one value. */

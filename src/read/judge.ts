@@ -47,8 +47,8 @@ export function judge(
 }
 
 /**
- * Compares the watermark that came with the rows, in their own snapshot, with what was asked for. A bound counts back from now; only for
- * who waits from when the request came, or the wait might never end.
+ * Compares the watermark that came with the rows, in their own snapshot, with what was asked for. A bound counts back from
+ * now. For a request that waits it counts from when the request came, or the wait might never end.
  */
 function verdictOn(
   read: TargetRead,

@@ -33,7 +33,7 @@ export function leafKey(reads: readonly TargetRead[]): string {
 
 /** Leaves over the cache tables that were chosen. */
 export function cacheLeaves(reads: readonly TargetRead[], source: SourceName): (table: PlanTable) => Leaf {
-  // As chosen now: a statement for several requests is printed later, when another choice may have been made.
+  // Read off now: a statement for several requests is printed later, when another choice may have been made.
   const held = reads.flatMap(({ choice }) => (choice.route === 'cache' ? choice.tables : []));
   return (table) => {
     if (table.source === source) return { kind: 'table' };
@@ -43,7 +43,10 @@ export function cacheLeaves(reads: readonly TargetRead[], source: SourceName): (
   };
 }
 
-/** Whether rows are an answer despite their age: with the fallback `stale`, or while the target is down. Nothing excuses a token that is not met. */
+/**
+ * Whether rows may be the answer despite their age: with the fallback `stale`, or while the target is down. A token must be
+ * met in any case.
+ */
 export function mayServe(
   fault: RouteDetail,
   { policy, anyAge }: Pick<TargetRead, 'policy' | 'anyAge'>,

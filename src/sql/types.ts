@@ -15,7 +15,9 @@ const SPECIAL_TYPES: ReadonlySet<string> = new Set([
   'interval',
 ]);
 
-/** Types of extensions that are known to be no exception: a list of them is read with the request, not with a row. */
+/**
+ * Types of extensions whose arrays are known to be split at commas: a list of them is read with the request, not with a row.
+ */
 const SPLIT_AT_COMMAS: ReadonlySet<string> = new Set(['citext', 'hstore', 'ltree', 'lquery', 'ltxtquery']);
 
 /** A type without its modifier: a cast to `varchar(3)` would cut a value that is only compared. */
@@ -27,7 +29,7 @@ export function bareType(type: ColumnType): Sql {
     : identifier(base.name);
 }
 
-/** What lives beside a type in its extension, as `lquery` and the functions of shapes do: `held` is what the type is called here. */
+/** Something beside a type in its extension, as `lquery` or the functions of shapes are: `held` is the type's name here. */
 export function beside(name: string, type: ColumnType, held: string | null): Sql {
   return sql`${schemaOf(type, held)}${identifier(name)}`;
 }
@@ -38,9 +40,9 @@ const EXACT: ReadonlySet<string> = new Set(
 );
 
 /**
- * An operator between values of these types. One of Postgres' own is named with its schema unless it fits them exactly. What fits
- * better would stand in for it, if somebody put such into a schema of the search path: `varchar = varchar` is none of Postgres', nor
- * is anything of an array or an enum.
+ * An operator between values of these types. One of Postgres' own is named with its schema unless it fits the types exactly:
+ * else an operator that fits better, in some schema of the search path, would take its place. Postgres has none for `varchar
+ * = varchar`, for example, nor for a particular array or enum.
  */
 export function operatorOf(symbol: string, type: ColumnType, ...others: readonly ColumnType[]): Sql {
   const types = [type, ...others];
@@ -50,7 +52,7 @@ export function operatorOf(symbol: string, type: ColumnType, ...others: readonly
   return syntax(isExact || types.some(isFoundByPath) ? symbol : `operator(pg_catalog.${symbol})`);
 }
 
-/** The same of a function over values of these types. */
+/** The same for a function over values of these types. */
 export function functionOf(name: string, ...types: readonly ColumnType[]): Sql {
   return syntax(types.some(isFoundByPath) ? name : `pg_catalog.${name}`);
 }

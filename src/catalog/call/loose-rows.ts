@@ -1,7 +1,7 @@
 import type { Relationship, Table } from '../catalog.ts';
 import { withColumns } from './with-columns.ts';
 
-/** The table as far as the rows of a function are like its own: without what only its own keep to. */
+/** The table as rows of a function are like it: without keys and not-null columns, since nobody checks these for them. */
 export function looseRows(table: Table): Table {
   const { table: loose, now } = withColumns(table, (column) => ({ ...column, notNull: false }));
   const relationship = (one: Relationship): Relationship => ({

@@ -1,6 +1,6 @@
 import type { Column, JoinPair, Table } from '../catalog.ts';
 
-/** The table with each of its columns changed; `now` is what has become of one. */
+/** The table with each of its columns changed; `now` gives the changed column for one of before. */
 export function withColumns(
   table: Table,
   change: (column: Column) => Column,

@@ -2,8 +2,8 @@ import { isRecord } from '../../core/json/is-record.ts';
 import { jsonKind } from '../../core/json/json-kind.ts';
 import type { Json } from '../../core/json/json-text.ts';
 
-// PostGIS reads its own binary form in every database and every version, as it reads any other value: before any row, and
-// whatever the schema of its functions. GeoJSON it takes by a function only, which may be called as late as for a row.
+// GeoJSON is turned into PostGIS' own binary form here. Postgres reads that as it reads any value: before any row, in every
+// version, and whatever schema PostGIS is in. GeoJSON takes a function, which may be called as late as for a row.
 
 /** What a value of `geometry` or `geography` was read as: the type's own text, or why it is none, in Hasura's words. */
 export type GeometryText = { readonly text: string } | { readonly problem: string };
@@ -92,7 +92,7 @@ function listOf<T>(value: Json | undefined, read: (element: Json) => T): readonl
   return elementsOf(value, '[]').map(read);
 }
 
-/** What follows the height is nobody's. */
+/** Numbers after the height are ignored. */
 function position(value: Json | undefined): Position {
   const numbers = elementsOf(value, 'Position').map((number) => {
     if (typeof number !== 'number') throw unlike('Double', 'Number', number);
@@ -155,7 +155,7 @@ function hexOf(value: Json): string {
   return `${head(root.code + HAS_SYSTEM)}${whole(system)}${body(root)}`;
 }
 
-/** One height among the positions makes the others 0. */
+/** Where one position has a height, positions without one get 0. */
 function hasHeight(shape: Geometry): boolean {
   if (shape.parts !== undefined) return shape.parts.some(hasHeight);
   const isHigh = (coordinates: Coordinates): boolean =>

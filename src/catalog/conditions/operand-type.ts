@@ -47,7 +47,7 @@ export function isObjectOperand(operand: OperandType | ObjectOperand): operand i
   return 'members' in operand;
 }
 
-/** One value of that type, which no pattern is. */
+/** One value of that type: no list, and no pattern. */
 export function plainOperand(type: ColumnType): OperandType {
   return { type, list: false, pattern: null };
 }

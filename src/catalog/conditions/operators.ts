@@ -44,7 +44,7 @@ export type OperandShape =
   | 'same'
   /** A list of the column's type. */
   | 'list'
-  /** A text that is called what the column's type is called. */
+  /** A text, under the column type's name in GraphQL. */
   | 'pattern'
   | 'text'
   | 'text-list'
@@ -162,7 +162,7 @@ export function operandShape(operator: Operator): OperandShape {
 
 const OTHER_FORM: Readonly<Record<string, string>> = { geometry: 'geography', geography: 'geometry' };
 
-/** What `_cast` takes a value as, by the types' scalars: its text where that is something else, and a shape's other form. */
+/** The types that `_cast` offers: text, unless the value is one already, and `geometry` and `geography` for each other. */
 export function castsOf(type: ColumnType): readonly ColumnType[] {
   const base = baseType(type);
   if (type.kind === 'array' || base.name === 'text' || base.name === 'varchar') return [];
@@ -180,7 +180,7 @@ export function castTypeName(type: ColumnType): string {
   return `${type.scalar}_cast_exp`;
 }
 
-/** Postgres compares values of these types with nothing. */
+/** Types whose values Postgres cannot compare. */
 export const INCOMPARABLE: ReadonlySet<string> = new Set(['json', 'xml', 'point', 'polygon', 'jsonpath']);
 
 /** Whether its values are JSON documents. */

@@ -36,12 +36,14 @@ export function ruleOperator(key: string): RuleOperator | null {
   return operator === null ? null : { kind: 'compare', operator };
 }
 
-/** What a row rule's `_cast` calls by Postgres' name or GraphQL's; undefined where a value is not cast to it. */
+/**
+ * The type that a row rule's `_cast` names, as Postgres or as GraphQL does; undefined where a value cannot be cast to it.
+ */
 export function ruleCast(type: ColumnType, called: string): ColumnType | undefined {
   return castsOf(type).find(({ name, scalar }) => scalar === called || name === called.toLowerCase());
 }
 
-/** The operators that something is compared by in a row rule, with what stands behind each; a mere value is short for `_eq`. */
+/** The operators of a comparison in a row rule, each with its operand; a bare value is short for `_eq`. */
 export function operatorsIn(value: Json): readonly (readonly [string, Json])[] {
   return isRecord(value) ? Object.entries(value) : [['_eq', value]];
 }

@@ -46,18 +46,20 @@ export interface ObjectOperand {
   readonly members: readonly OperandMember[];
 }
 
-/** Of members that are left out, which are the last ones, the function knows the value itself. */
+/** A member of such an object. Members that may be left out come last, and the function has a default for them. */
 export interface OperandMember {
   readonly name: string;
   readonly type: ColumnType;
   readonly required: boolean;
-  /** The function's own value, where GraphQL's schema tells of it. */
+  /** The function's default, where GraphQL's schema shows it. */
   readonly otherwise?: boolean;
 }
 
 const FLOAT: ColumnType = { ...DOUBLE, scalar: 'Float' };
 
-/** What an operator over values of that type, no domain, takes where that is an object; null for all others. */
+/**
+ * The object that an operator over values of this type (not a domain) takes; null for operators that take a single value.
+ */
 export function objectOperand(operator: string, type: ColumnType): ObjectOperand | null {
   const shape = (name: string): OperandMember => ({
     name,

@@ -9,10 +9,10 @@ import type { SourceMetadata } from '../../metadata/model.ts';
 import { codeParts } from '../../metadata/object/query-code.ts';
 import type { ModelRef } from '../../metadata/object/query-objects.ts';
 
-/** What of native queries only a database knows: the types that metadata names, and whether statements fit it. */
+/** What only a database knows about native queries: the types that metadata names, and whether statements fit it. */
 export interface AskedQueries {
   readonly types: readonly string[];
-  /** Each says what a native query answers and reads nothing: nothing is given to it, and nothing taken. */
+  /** Statements that find out which columns native queries answer, without reading any row. */
   readonly statements: readonly string[];
 }
 

@@ -69,7 +69,7 @@ export function ambiguousEndpoints(endpoints: readonly Endpoint[]): readonly (re
   for (const first of open) {
     open.delete(first);
     const group = new Set([first]);
-    // A set grows while it is walked through.
+    // The set grows during the loop, which then comes to what was added.
     for (const one of group) {
       for (const other of open) {
         if (!overlap(one, other)) continue;

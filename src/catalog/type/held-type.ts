@@ -5,7 +5,7 @@ import { isArrayType } from './travel-type.ts';
 /** A type as `KNOWN_TYPES_SQL` tells of it. */
 export type KnownTypeRow = readonly [isBuiltIn: boolean, name: string, sql: string];
 
-/** Of a database that does not say which types it has. */
+/** The types of a database that does not say which it has. */
 export const NO_TYPES: KnownTypes = { builtIn: new Set(), extension: new Map() };
 
 // Their text names objects of the target database, which the source would not find, and changes with those names.
@@ -55,7 +55,7 @@ function arrayType(type: ColumnType, known: KnownTypes): string {
   if (type.element === null) return isSame(type, known) ? type.sql : 'text';
   if (isWrittenAlike(type.element) && isSame(type.element, known)) return type.sql;
   const element = heldType(type.element, known);
-  // They are split at colons, at which nobody else splits.
+  // Arrays of shapes are split at colons, other arrays are not.
   if (element === 'text' && isShape(type.element)) return 'text';
   // Arrays of a domain over arrays are not arrays of more dimensions.
   return isArrayType(element) ? 'text[]' : `${element}[]`;

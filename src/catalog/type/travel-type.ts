@@ -4,8 +4,8 @@ export function isArrayType(type: string): boolean {
 }
 
 /**
- * Whether values of a type cannot be the elements of an array of theirs and go through one of texts: arrays would be
- * flattened, and `box` is split at another character than the comma, as types of extensions (PostGIS) may be.
+ * Whether values of a type travel as texts, because an array of the type cannot carry them: arrays would be flattened, and
+ * `box`, like some types of extensions (PostGIS), is not split at commas.
  */
 export function travelsAsText(type: string): boolean {
   return isArrayType(type) || type === 'box' || type.endsWith('vector') || type.includes('.');

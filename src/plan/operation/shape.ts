@@ -5,7 +5,7 @@ import type { VariableUse } from './variable-uses.ts';
 import type { PreparedVariables, Variables } from './variables.ts';
 
 const LONGEST = 200;
-/** Deeper than any plan may be: there everything would look alike. */
+/** Deeper than any plan may be. Below it values are not told apart. */
 const DEEPEST = 1100;
 /** Members of a condition whose texts are names, not values. */
 const NAMES: ReadonlySet<string> = new Set(['arguments']);
@@ -51,7 +51,7 @@ function given(value: unknown): string {
     : 'v';
 }
 
-/** Everything matters. */
+/** The whole value matters. */
 function whole(value: unknown, depth: number): string {
   if (depth > DEEPEST) return '…';
   if (value instanceof NumberText) return value.text;
@@ -86,17 +86,22 @@ function conditions(value: Readonly<Record<string, unknown>>, depth: number): st
   );
 }
 
-/** A column may be called as the names are: what it is compared with has operators, which begin with an underscore. */
+/**
+ * Tells a column of that name from a list of names: what a column is compared with has operators, which begin with an
+ * underscore.
+ */
 function isComparison(value: unknown): boolean {
   return hasMembers(value) && Object.keys(value).every((name) => name.startsWith('_'));
 }
 
-/** A shape is one value, however many points it has; no condition has a text where its columns are. */
+/**
+ * Tells a shape, which is one value however many points it has, from a condition: no column of that has a text behind it.
+ */
 function isGeoJson({ type, coordinates, geometries }: Readonly<Record<string, unknown>>): boolean {
   return typeof type === 'string' && Array.isArray(coordinates ?? geometries);
 }
 
-/** As of a condition, but that every element matters, and the words of an ordering. */
+/** As for a condition, except that every element matters, and so do the words of an ordering. */
 function cursor(value: unknown, depth: number): string {
   if (Array.isArray(value) && depth === 0) return `[${value.map((item) => cursor(item, 1)).join(',')}]`;
   if (!hasMembers(value)) return condition(value, depth);

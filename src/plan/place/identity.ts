@@ -22,13 +22,16 @@ export function identityOf(table: Table, call: RowsCall | null): readonly Column
   return told === undefined ? [whole] : [whole, ...told.on.map(({ right }) => right), told.number];
 }
 
-/** What comes with the rows that a call about another row answers; `table` is the one that they are like. */
+/**
+ * What is fetched along with the rows of a call about another row. `identity` tells that row from others; `table` is what
+ * the call's rows are like.
+ */
 export function toldOf(identity: readonly Column[], table: Table): Told {
   const on = identity.map((left, i) => ({ left, right: besideOf(table, `of() ${i}`, left.type) }));
   return { on, number: numberOf(table) };
 }
 
-/** What comes with the rows of a native query, which hang on others by columns of their own. */
+/** The same for a native query, whose rows are joined to others by their own columns. */
 export function numbered(on: readonly JoinPair[], table: Table): Told {
   return { on, number: numberOf(table) };
 }
@@ -47,7 +50,7 @@ function isBuiltIn({ kind, schema, element }: ColumnType): boolean {
     : kind === 'base' && schema === 'pg_catalog';
 }
 
-/** A column under a name that the table has for none. */
+/** A column beside the table's own, under a name that none of these has. */
 function besideOf({ columnByName }: Table, wanted: string, type: ColumnType): Column {
   const name = freeName(wanted, (taken) => columnByName.has(taken));
   return {

@@ -35,11 +35,11 @@ export function fieldsCalling(
     : [field];
 }
 
-/** A role may what any of its parents may. */
+/** A role may call what any of its parents may. */
 function mayCall({ inheritedRoles }: Catalog, role: RoleName, { roles }: TrackedFunction): boolean {
   if (role === ADMIN || roles === null) return true;
   const family = new Set([role]);
-  // A set grows while it is walked through.
+  // The set grows during the loop, which then comes to what was added.
   for (const one of family) for (const parent of inheritedRoles.get(one) ?? []) family.add(parent);
   return [...family].some((one) => roles.has(one));
 }

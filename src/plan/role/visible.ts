@@ -98,8 +98,8 @@ export function visibleRelationship(
 }
 
 /**
- * Whether conditions and orderings may follow a relationship: as in Hasura a native query has none but of its columns, and one that is led
- * to could be given nothing.
+ * Whether conditions and orderings may follow a relationship. As in Hasura, not from a native query, whose conditions are
+ * about its columns only; nor to one, which would get no arguments.
  */
 export function isCompared({ target }: VisibleRelationship, from: VisibleTable): boolean {
   return from.table.query === undefined && target.table.query === undefined;
@@ -147,7 +147,7 @@ export function visibleComputed(catalog: Catalog, from: VisibleTable, name: stri
   return target === null ? null : { field, target };
 }
 
-/** The computed field by whose rows, aggregated, this member orders; null where there is none. */
+/** The computed field whose aggregated rows this member of an ordering names; null where there is none. */
 export function aggregatedComputed(
   catalog: Catalog,
   from: VisibleTable,
@@ -192,7 +192,7 @@ export function showingPermissions(view: VisibleTable, column: Column): readonly
   return showing.length === view.permissions.length ? null : showing;
 }
 
-/** What the role sees of a table or of rows like it; null where it is none of its. */
+/** What the role sees of a table or of rows like it; null where it has no permission. */
 export function viewOf(catalog: Catalog, role: RoleName, table: Table): VisibleTable | null {
   if (role === ADMIN) return unrestricted(table);
   const permissions = permissionsOf(catalog, role, table);

@@ -51,7 +51,10 @@ export function planService(planning: Planning, field: CollectedField): readonly
   });
 }
 
-/** Looks rows up by key: as many root fields of one response key as types follow one another. */
+/**
+ * Plans `_entities`, which looks rows up by key. Each run of representations of one type makes a root field; all have the
+ * same response key.
+ */
 export function planEntities(planning: Planning, field: CollectedField): readonly RootField[] {
   checkArguments(field, ['representations']);
   const path = `${field.at.path}.args.representations`;
@@ -102,7 +105,7 @@ function keysOf(planning: Planning, { type, field }: Column, { run, index, input
   return planning.params.representations([String(input.path[0]), index, field], what, path);
 }
 
-/** Of an entity whose type is not said there is nothing but that to ask for. */
+/** Outside a fragment on a type only `__typename` can be asked of an entity. */
 function refuseFields(sets: readonly SelectionSetNode[], path: string): void {
   for (const selection of sets.flatMap(({ selections }) => selections)) {
     if (selection.kind === 'InlineFragment' && selection.typeCondition === undefined)
@@ -112,7 +115,7 @@ function refuseFields(sets: readonly SelectionSetNode[], path: string): void {
   }
 }
 
-/** What holds of all rows of the keys, and perhaps of a few more where a key has several columns. */
+/** A condition that holds for all rows with these keys, and where a key has several columns perhaps for a few more. */
 export function amongKeys({ by }: EntitiesField): Predicate {
   return and(by.map(({ column, values }) => compare(column, 'in', values)));
 }

@@ -61,7 +61,7 @@ function planLimit(planning: Planning, argument: Argument): number | null {
   return input === null ? null : countOf(valueOf(input), argument.at.path);
 }
 
-/** As named: a column may be there twice. */
+/** In the order they were named; a column may be named twice. */
 function planDistinct(planning: Planning, rows: Rows, argument: Argument): readonly Column[] {
   const type = selectColumns(rows.view);
   const input = openArgument(planning, argument, `[${type.name}!]`);

@@ -12,7 +12,7 @@ import { scalarText, unreadable, withoutNul } from './scalar-text.ts';
 export interface Enumeration {
   readonly name: string;
   readonly values: readonly string[];
-  /** What the database has instead of each value; left out where that is the value itself. */
+  /** The text in the database for each value; left out where that is the value itself. */
   readonly stored?: ReadonlyMap<string, string>;
 }
 
@@ -53,7 +53,7 @@ function unknownLabel(type: ColumnType, text: string): NearjoinError {
   );
 }
 
-/** Refuses labels that an enum does not have in what is in Postgres' text form already: the value of a session variable. */
+/** Refuses labels that an enum does not have, in a text that is in Postgres' form already: a session variable's value. */
 export function checkLabels({ type, list }: Omit<OperandType, 'pattern'>, text: string): void {
   if (list) return arrayElements(text).forEach((element) => checkLabels({ type, list: false }, element));
   if (type.kind === 'array' && type.element !== null) {
@@ -102,7 +102,7 @@ export function mismatch(path: string, expected: string, type: string, value: un
   return invalid(path, `expected ${expected} for type '${type}', but found ${describe(value)}`);
 }
 
-/** What is no list is read by Postgres, as an array's text: only so can more than one dimension be said. */
+/** A string is left to Postgres as the array's own text: more than one dimension can be written in no other way. */
 function encodeArray(type: ColumnType, value: unknown, path: string): string {
   if (value === null || value === undefined) throw nullForList(path);
   if (typeof value === 'string') {

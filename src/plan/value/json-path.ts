@@ -9,7 +9,7 @@ const STEP = /^\.?(?:([\p{L}_][\p{L}0-9_-]*)|\[(\d+)\]|\[(["'])((?:(?!\3)[^\\]|\
 
 const LEADING_ZEROS = /^0+(?=\d)/;
 
-/** What single quotes hold otherwise than double ones. */
+/** What is written differently inside single quotes, and how it is written inside double ones. */
 const IN_DOUBLE_QUOTES: Readonly<Record<string, string>> = { "\\'": "'", '"': '\\"' };
 
 /** Far more than any document is deep. */

@@ -7,7 +7,10 @@ export interface Run {
   readonly members: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** What Apollo's gateway knows of entities, in its order; refuses in Hasura's words what names no type. */
+/**
+ * Representations (what Apollo's gateway knows of some entities) as runs, in their order; refuses, in Hasura's words, one
+ * that names no type.
+ */
 export function runsOf(value: unknown, path: string): readonly Run[] {
   const runs: { readonly typename: string; readonly members: Readonly<Record<string, unknown>>[] }[] = [];
   for (const representation of listOf(value)) {
@@ -31,7 +34,7 @@ export function valuesIn({ members }: Run, name: string, path: string): readonly
   });
 }
 
-/** A text that tells values apart whose types come in another order: how many there are of each is left aside. */
+/** The types of a value's runs in their order, as a text: values with the same text can share a plan. */
 export function orderOfTypes(value: unknown): string {
   const names = listOf(value).map((one) => JSON.stringify(hasMembers(one) ? [one['__typename']] : one) ?? '');
   return names.filter((name, index) => name !== names[index - 1]).join(',');

@@ -1,5 +1,5 @@
 const NUMBER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
-/** Below it numbers are written out, and from a tenth on. */
+/** Numbers from 0.1 to below ten to this power are written out. */
 const WRITTEN_OUT = 7;
 /** More digits than anybody reads. */
 const MOST_DIGITS = 40;

@@ -45,8 +45,8 @@ export class Fetcher {
   }
 
   /**
-   * The keys of a chain's rows; null when they are more than the limit. With `probe` also null when finding out would be
-   * dear, as there are many rows.
+   * The keys of a chain's rows; null when they are more than the limit. With `probe` also null when there are too many rows
+   * to find out cheaply.
    */
   async keys(lookup: KeyedLookup, chain: readonly ChainLevel[], probe: boolean): Promise<Keys | null> {
     const { settings, store, sessions, values } = this.#parts;
@@ -90,7 +90,7 @@ export class Fetcher {
     return { columns, count, arrays: columns.map((_, i) => arrays[i] ?? '{}'), filtered: lookup.filtered };
   }
 
-  /** The error of a place of which both keys and filter would fetch more rows than the limit. */
+  /** The error for a place where both the keys and the filter would fetch more rows than the limit. */
   unbounded({ place, join }: Lookup): NearjoinError {
     const limit = this.#parts.settings.liveKeyLimit;
     return beyondLimit(place, join, `more than ${limit} rows or different keys`);
@@ -173,7 +173,7 @@ export class Fetcher {
   }
 }
 
-/** Computed columns that are wanted in some rows only, as the source has decided. */
+/** The computed columns that the source has marked as wanted in some rows only. */
 function markedIn({ place, computes, marked }: Lookup): PlanTable['guarded'] {
   return computes.flatMap((column) => {
     const onlyIf = marked ? guardOf(place, column) : null;

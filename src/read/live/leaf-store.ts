@@ -14,7 +14,10 @@ import type { FetchedRows } from './fetched-rows.ts';
 /** Most temporary tables of a session: every commit empties all of them, and takes four locks for each. */
 const MOST_TABLES = 32;
 
-/** Values, a transaction that had failed before, conflicts, and what was cancelled: these are not about temporary tables. */
+/**
+ * Classes of errors that are not about temporary tables: values, a transaction that had failed before, conflicts, cancelled
+ * statements.
+ */
 const NOT_OF_TABLES = /^(22|25|40|57)/;
 
 /** A temporary table could not be made or filled: there is no room for it, or a rule forbids it. */
@@ -32,7 +35,10 @@ export class TempTables {
     return true;
   }
 
-  /** Whether the session has more of them than it may keep; if so they count as dropped from now on. */
+  /**
+   * Whether the session has more tables than it may keep. If so the caller must drop them, and they count as dropped from
+   * now on.
+   */
   giveUp(connection: WireConnection): boolean {
     const isFull = (this.#made.get(connection)?.size ?? 0) > MOST_TABLES;
     if (isFull) this.#made.delete(connection);

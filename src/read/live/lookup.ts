@@ -19,7 +19,7 @@ export interface Lookup {
   readonly about: PlanTable | null;
   /** The computed columns to fetch. */
   readonly computes: readonly Column[];
-  /** The source has decided which cells the role may see, and marks the keys accordingly. */
+  /** The source has decided which cells the role may see, and marks the keys that way. */
   readonly marked: boolean;
 }
 

@@ -70,7 +70,7 @@ export class RowTooLarge extends Error {
   }
 }
 
-/** Whether running the same statement again on a fresh footing is the right answer: our statements only read. */
+/** Whether to run the same statement once more, which is safe since our statements only read. */
 export function isWorthRepeating(error: unknown): boolean {
   if (error instanceof ConnectionLost) return !(error instanceof SessionsTaken);
   if (!(error instanceof PostgresError)) return false;

@@ -15,7 +15,7 @@ export class SpareBuffers {
   readonly #lent = new WeakSet<ArrayBufferLike>();
   #keptBytes = 0;
 
-  /** So many bytes with anything in them. */
+  /** So many bytes, with arbitrary content. */
   take(bytes: number): Buffer {
     if (bytes <= CUT_BYTES || bytes > LARGEST_BYTES) return Buffer.allocUnsafe(bytes);
     const length = lengthFor(bytes);
@@ -24,7 +24,10 @@ export class SpareBuffers {
     return Buffer.from(memory, 0, bytes);
   }
 
-  /** Nobody reads from these bytes, or any others of the same row, from here on. What was not taken here stays as it is. */
+  /**
+   * Takes back bytes when nobody reads from them, or from others of the same row, any more. Bytes that are not from here are
+   * left alone.
+   */
   giveBack({ buffer: memory }: Buffer): void {
     if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return;
     if (this.#keptBytes + memory.byteLength > KEPT_BYTES) return;

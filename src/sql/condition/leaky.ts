@@ -8,9 +8,9 @@ import type { ColumnComparison, PlanTable, Predicate } from '../../plan/plan.ts'
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
 import { allOf, anyOf, type Sql, sql } from '../sql.ts';
 
-// A comparison that may fail in some rows tells of them by failing. Postgres decides conditions in any order it likes, and
-// may come to such a comparison in a row that a rule hides: it has to wait for everything else. The rest, above all what
-// indexes serve, is as Postgres orders it.
+// A comparison that may fail in some rows tells of them by failing. Postgres evaluates conditions in any order it likes, and
+// may come to such a comparison in a row that a rule hides: so it has to wait for everything else. All other conditions,
+// above all those that indexes serve, are left to Postgres' own order.
 
 const FAILING: ReadonlySet<Operator> = new Set([
   'jsonb_path_exists',
@@ -59,7 +59,7 @@ function comparisonMayFail(condition: ColumnComparison): boolean {
   return cast === null ? isLeakyIn(condition) : cast.schema !== 'pg_catalog';
 }
 
-/** Whether to compute the value may fail: a function says in its error what it likes. */
+/** Whether computing the value may fail: a function's error may say anything. */
 function isFailing({ computed }: Column): boolean {
   return computed !== undefined && !computed.call.leakproof;
 }
@@ -89,8 +89,8 @@ function isLeakyIn({ column, operator }: Compared): boolean {
 }
 
 /**
- * What an array is made of is compared only where two are met, as the parts of a composite are, and may turn out to have no
- * equality; a list of arrays of an extension's type is read then as well.
+ * Postgres compares the elements of arrays, like the parts of composites, only when it meets two, and fails then if they
+ * have no equality. A list of arrays of an extension's type is also read only then.
  */
 function isLeakyElement(element: ColumnType, operator: Operator): boolean {
   const { kind, schema, unordered } = baseType(element);
@@ -100,9 +100,9 @@ function isLeakyElement(element: ColumnType, operator: Operator): boolean {
 }
 
 /**
- * Conditions that must all hold, those that may fail behind all others and in their own order: rules come first. `narrow` says
- * what is true wherever they are, cannot fail, and costs little: where they wait, indexes serve it in their place, and rows
- * that an index would pass over are not met without one either.
+ * Conditions that must all hold, in a safe order: those that may fail wait for all others, and keep their own order (rules
+ * come first). For one that waits, `narrow` gives a cheap condition that holds wherever it does and cannot fail: an index
+ * can serve that in its place, and rows that this leaves out are never met by the one that waits.
  */
 export function inSafeOrder(
   parts: readonly Predicate[],
@@ -128,12 +128,14 @@ export function computingOrder({ permitted }: PlanTable, where: Predicate): read
   return [...conjuncts(where)].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Parts of a condition, what shows a cell before what looks at it. */
+/** The parts of a conjunction, with those that show a cell before those that look at it. */
 export function shownFirst(parts: readonly Predicate[]): readonly Predicate[] {
   return [...parts.filter(isShowing), ...parts.filter((part) => !isShowing(part))];
 }
 
-/** The same inside a negation. What shows a cell is true or false. */
+/**
+ * The same as conditions inside a negation, where none may turn from unknown to false: what shows a cell is never unknown.
+ */
 export function afterShown(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): readonly Sql[] {
   const shown = parts.filter(isShowing).map(toSql);
   if (shown.length === 0 || !parts.some(isLeaky)) return parts.map(toSql);
@@ -141,7 +143,10 @@ export function afterShown(parts: readonly Predicate[], toSql: (part: Predicate)
   return [after(allOf(others), allOf(shown))];
 }
 
-/** Alternatives, which a negation around them makes conditions that must all hold: what looks at a cell waits for what shows it. */
+/**
+ * Alternatives. A negation around them would make them conditions that must all hold, so what looks at a cell waits for what
+ * hides it.
+ */
 export function unlessHidden(parts: readonly Predicate[], toSql: (part: Predicate) => Sql): Sql {
   const hidden = parts.filter(isHiding).map(toSql);
   if (hidden.length === 0 || !parts.some(isLeaky)) return anyOf(parts.map(toSql));

@@ -10,10 +10,10 @@ import { bareType, isSplitElsewhere } from '../types.ts';
 import { operandSql } from './operand.ts';
 
 /**
- * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares
- * a row. An operand it refuses fails in every request, also where the only rows it would meet are hidden from the role.
- * `unread` are operands that nothing else in the statement reads. Of rows that are known to be none Postgres decides no
- * `where`: a statement that aggregates them has a `having`.
+ * ` where …` that always holds: it reads, before any row, the operands that Postgres would else read only when it compares a
+ * row. An operand it refuses fails in every request, also where the only rows it would meet are hidden from the role.
+ * `unread` are operands that nothing else in the statement reads. Where Postgres knows that there are no rows it evaluates
+ * no `where`: a statement that aggregates them has a `having`.
  */
 export function checkedOperands(
   params: readonly Param[],
@@ -29,8 +29,8 @@ export function checkedOperands(
 }
 
 /**
- * Reads these of a request's operands and nothing else, in the order in which the request has them: all that the database can,
- * which has these types under names of its own, or null where it is the one that all operands are for. The rest is `left`.
+ * A statement that reads some of a request's operands, in their order, and nothing else. `known` are the types of the
+ * database that will run it; null where all operands are for that database. Operands that it has no type for are `left`.
  */
 export function operandsStatement(
   params: readonly Param[],

@@ -32,7 +32,7 @@ export function operandSql(operand: Operand, build: Pick<Build, 'params'>, held:
   return isOfTexts ? sql`${value(syntax('text[]'))}::${whole}` : value(whole);
 }
 
-/** A value is read as what its column is held as; what lives beside that type, as `lquery` does beside `ltree`, is there too. */
+/** The type that a value is read as: the one that its column is held as, or one beside it, as `lquery` is beside `ltree`. */
 export function typeThere(type: ColumnType, held: Held): Sql {
   if (held === null) return bareType(type);
   if (sameType(type, held.column.type)) return syntax(held.as);

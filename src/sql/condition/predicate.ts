@@ -66,13 +66,16 @@ function negatedSql(predicate: Predicate, site: Site): Sql {
   }
 }
 
-/** Where the rows stand that a join leads to. */
+/** What the rows that a join leads to stand in: see `Around`. */
 export function joinedTo(site: Site, join: Join): Around {
   const { rows, build } = site;
   return { rows, build, link: (right) => joinSql(join.on, site.row, right) };
 }
 
-/** The condition of a join between two rows. Between databases texts are equal when their bytes are, and rows of a call that were fetched tell whose they are. */
+/**
+ * The condition of a join between two rows. Between databases texts are equal when their bytes are; fetched rows of a call
+ * say which row they belong to.
+ */
 function joinSql(on: readonly JoinPair[], left: RowScope, right: RowScope): Sql {
   const crosses = left.table.source !== right.table.source;
   const told = right.atHome ? undefined : right.table.call?.told;
@@ -126,7 +129,7 @@ function compare(predicate: ColumnComparison, site: Site): Sql {
   return typedSql(operator, [type], sorted(left), sorted(right));
 }
 
-/** Among whose values Postgres looks one up; others it would compare one by one, and more slowly than with `any`. */
+/** Types whose values Postgres hashes. Values of others it would compare one by one, and more slowly than with `any`. */
 const HASHED: ReadonlySet<string> = new Set([
   'int2',
   'int4',
@@ -146,7 +149,10 @@ function isHashed(type: ColumnType, values: Param | undefined): boolean {
   return values?.long === true && schema === 'pg_catalog' && HASHED.has(name);
 }
 
-/** Whether a value is in a list. `any` compares it with one after the other where the list is a parameter: with thousands of them, for every row. */
+/**
+ * Whether a value is in a list, looked up by hash. With the list as a parameter `any` would compare the value with one
+ * element after the other, thousands of them, for every row.
+ */
 function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
   const found = sql`${left} operator(pg_catalog.=) any (select pg_catalog.unnest(${right}))`;
   return operator === 'nin' ? sql`(not (${found}))` : found;
@@ -236,7 +242,8 @@ function existsAggregate(predicate: ExistsAggregate, outer: Site): Sql {
     predicate.function === 'count'
       ? countSql(columns, predicate.distinct)
       : aggregateSql(predicate.function, { ...predicate, values: columns });
-  // A plan leaves out rows of which a cell is hidden: with a null among several they are left out alike.
+  // The plan's filter leaves out rows with a hidden cell. A hidden cell counts as null, so rows with a null are left out
+  // too.
   const present = columns.length > 1 ? columns.map((column) => sql`${column} is not null`) : [];
   const aggregated = sql`(select ${value} from ${from} where ${allOf([...conditions, ...present])})`;
   const { test } = predicate;
@@ -253,7 +260,10 @@ interface Aggregated {
   readonly distinct: boolean;
 }
 
-/** An aggregate function of columns. What floats add up to depends on their order, and their rows lie in another one in every database. */
+/**
+ * An aggregate function of columns. The sum of floats depends on their order, and rows lie in another one in every database:
+ * so they are sorted.
+ */
 export function aggregateSql(name: string, { columns, values, distinct }: Aggregated): Sql {
   const isExtreme = name === 'min' || name === 'max';
   const isInOrder = !isExtreme && columns.some(({ type }) => FLOATS.has(baseType(type).name));
@@ -263,7 +273,7 @@ export function aggregateSql(name: string, { columns, values, distinct }: Aggreg
   return sql`${called}(${syntax(distinct ? 'distinct ' : '')}${list}${order})`;
 }
 
-/** `count` over rows, over one column's values, or over several columns as one value, which is none of nothing. */
+/** `count` over rows, over one column's values, or over several columns taken as one value, which is never null. */
 export function countSql(columns: readonly Sql[], distinct: boolean): Sql {
   if (columns.length === 0) return syntax('count(*)');
   return sql`pg_catalog.count(${syntax(distinct ? 'distinct ' : '')}(${separated(columns, ', ')}))`;

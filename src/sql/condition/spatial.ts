@@ -19,7 +19,7 @@ export function spatialSql(
   return sql`${called}(${separated([left, ...values], ', ')})`;
 }
 
-/** What is found by an index for an operator, where that is more than that boxes meet. */
+/** Operators for which an index can tell more than that boxes meet. */
 const OF_BOXES: Readonly<Partial<Record<Operator, string>>> = { st_contains: '~', st_within: '@' };
 
 /**

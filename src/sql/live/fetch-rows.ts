@@ -23,7 +23,7 @@ import { allRows, type OpenRows, openRows } from '../rows/rows.ts';
 import { allOf, identifier, parameter, type Sql, separated, sql, syntax } from '../sql.ts';
 import type { Statement } from '../statement.ts';
 import { bareType, operatorOf } from '../types.ts';
-import { isFolded, isKnown, isLike, isTaken } from './folded-keys.ts';
+import { isFolded, knownSql, likeSql, takenSql } from './folded-keys.ts';
 import { isComparedAsText, isSentAsText, keyType } from './key-type.ts';
 
 /** Asks a target database for rows of one of its tables. */
@@ -31,13 +31,16 @@ export interface FetchRequest {
   readonly table: PlanTable;
   /** What to fetch, typed as the source holds it. */
   readonly columns: readonly LeafColumn[];
-  /** Where a call answers the rows: the place that it is about, as the source holds it. Its rows are looked up instead. */
+  /**
+   * For rows of a call: the place whose rows the call is about, as the source holds it. Those are looked up, and the call is
+   * made for each. Null for rows of a table.
+   */
   readonly about: About | null;
   /** Look rows up by these right columns; null fetches by the filter alone. */
   readonly on: readonly JoinPair[] | null;
-  /** What is computed only where a boolean behind the key says so. */
+  /** Columns that are computed only where the key is marked: a boolean behind each key. */
   readonly marked: readonly Column[];
-  /** Holds of the target's own tables only. */
+  /** A condition on the target's own tables only. */
   readonly where: Predicate;
   /** The first rows of each key, where the target may cut them. */
   readonly perKey: { readonly orderBy: readonly OrderItem[]; readonly limit: number } | null;
@@ -63,7 +66,7 @@ export function fetchStatement(request: FetchRequest): Statement {
       isGiven && id === looked.id ? { kind: 'given', row: syntax('k.k0') } : { kind: 'table' },
     params: request.params,
     stringifyNumbers: false,
-    // What a call answers is numbered.
+    // Rows of a call are numbered, as remote ones are.
     isRemote: ({ id, source }) =>
       source !== table.source || ((about !== null || isStatement(request)) && id === table.id),
     gaps: NO_GAPS,
@@ -92,7 +95,7 @@ interface Keyed {
   readonly build: Build;
 }
 
-/** Distinct keys meet each row at most once, unless the rows of a key are cut: then each key is its own look-up. */
+/** The rows of some keys. Keys are distinct, so each row is found at most once. */
 function byKeys(request: FetchRequest, keyed: Keyed): Sql {
   const { on, isGiven, build } = keyed;
   const { about, marked } = request;
@@ -124,8 +127,9 @@ function byKeys(request: FetchRequest, keyed: Keyed): Sql {
 }
 
 /**
- * A row may be that of several keys, and is wanted once. Where the target does not know the capitals of a key, all of its table is read:
- * without such a key Postgres has nothing to compare it with.
+ * A row may match several keys, and is wanted once. Rows that the target itself takes for a key are found by an index. For
+ * keys whose capitals the target does not know, all of its table is read and compared with whatever could be taken for them;
+ * without such a key nothing is read.
  */
 function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): Sql {
   const capitalAt = on.length + request.marked.length;
@@ -134,18 +138,18 @@ function byFoldedKeys(request: FetchRequest, { on, build }: Keyed, keys: Sql): S
     small: syntax(`k.k${on.indexOf(pair)}`),
     capital: syntax(`k.k${capitalAt + i}`),
   }));
-  const isUnknown = sql`not (${allOf(folded.map(isKnown))})`;
-  const someKey = (row: RowScope, meets: typeof isTaken, also: readonly Sql[]): Sql => {
+  const unknown = sql`not (${allOf(folded.map(knownSql))})`;
+  const someKey = (row: RowScope, meets: typeof takenSql, also: readonly Sql[]): Sql => {
     const met = folded.map((key) => meets(key, row.read(key.pair.right)));
     return sql`exists (select 1 from ${keys} where ${allOf([linkSql(on, row, request.columns), ...met, ...also])})`;
   };
-  const taken = (row: RowScope): Sql => someKey(row, isTaken, []);
-  const others = (row: RowScope): Sql => sql`${someKey(row, isLike, [isUnknown])} and not ${taken(row)}`;
+  const taken = (row: RowScope): Sql => someKey(row, takenSql, []);
+  const others = (row: RowScope): Sql => sql`${someKey(row, likeSql, [unknown])} and not ${taken(row)}`;
   const top = atTop(build);
   return sql`(${someRows(request, { ...top, link: taken })}) union all (${someRows(request, { ...top, link: others })})`;
 }
 
-/** Of keys that are no texts in small letters. */
+/** The link to a key by all its columns but the folded ones. */
 function linkSql(on: readonly JoinPair[], row: RowScope, held: readonly LeafColumn[]): Sql {
   return allOf(
     on.flatMap((pair, i) => {
@@ -183,7 +187,10 @@ function valueList(request: FetchRequest, opened: OpenRows): Sql {
   );
 }
 
-/** Whose row it is that a call answers, and its number there: as they came with the key where the row is fetched again. */
+/**
+ * A column that says which row the row of a call belongs to, or its number there. Where the row is fetched again both came
+ * with its key. Null for any other column.
+ */
 function toldValue(name: string, { table, about, on }: FetchRequest, { number }: OpenRows): Sql | null {
   const told = table.call?.told;
   if (told === undefined) return null;
@@ -193,7 +200,7 @@ function toldValue(name: string, { table, about, on }: FetchRequest, { number }:
   return name === told.number.name ? (number ?? syntax('1::int8')) : null;
 }
 
-/** What is computed for a cell that the role may not see would tell of it by failing. */
+/** A column's value where the role may see it. A hidden one is not computed: it would tell of itself by failing. */
 function shownValue(column: Column, request: FetchRequest, site: Site): Sql {
   const { table, on, marked } = request;
   const mark = marked.findIndex(({ name }) => name === column.name);

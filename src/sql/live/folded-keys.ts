@@ -3,8 +3,9 @@ import { baseType } from '../../catalog/conditions/operators.ts';
 import { constant, type Sql, sql } from '../sql.ts';
 import { bareType } from '../types.ts';
 
-// `citext` takes for equal what its own database writes alike in small letters. Where two databases have other letters, rows are
-// joined as the source takes their keys, and the target has to bring every row that the source could take for one of a key.
+// `citext` values are equal when their database writes them alike in small letters. Where two databases have different
+// letters, rows are joined as the source sees it, and the target has to bring every row that the source could take for one
+// of a key's.
 
 /** Whether a type's values are equal whatever their case. */
 export function isCaseless(type: ColumnType): boolean {
@@ -12,7 +13,7 @@ export function isCaseless(type: ColumnType): boolean {
   return (base.kind === 'array' && base.element !== null ? baseType(base.element) : base).name === 'citext';
 }
 
-/** Whether two columns are joined whatever the case, and some database has other letters. */
+/** Whether two columns are joined whatever the case, between databases with different letters. */
 export function isFolded({ left, right }: JoinPair): boolean {
   const isApart = left.ownLocale !== undefined || right.ownLocale !== undefined;
   return isApart && isCaseless(left.type) && isCaseless(right.type);
@@ -35,25 +36,26 @@ export interface FoldedKey {
   readonly capital: Sql;
 }
 
-/** Whether the target takes a value for the key, which an index tells. */
-export function isTaken({ pair, small }: FoldedKey, value: Sql): Sql {
+/** Holds where the target takes a value for the key; an index finds such rows. */
+export function takenSql({ pair, small }: FoldedKey, value: Sql): Sql {
   return sql`${value} = ${small}::${bareType(pair.right.type)}`;
 }
 
-/** Whether the target takes the key's capitals for such: then it takes for equal whatever the source does. */
-export function isKnown({ pair, small, capital }: FoldedKey): Sql {
+/** Holds where the target takes the key's capitals for the key: then it takes for equal whatever the source does. */
+export function knownSql({ pair, small, capital }: FoldedKey): Sql {
   const type = bareType(pair.right.type);
   return sql`${small}::${type} = ${capital}::${type}`;
 }
 
 /** Holds of every value that any database could take for the key, and of others. */
-export function isLike({ small }: FoldedKey, value: Sql): Sql {
+export function likeSql({ small }: FoldedKey, value: Sql): Sql {
   return sql`${outline(value)} = ${outline(small)}`;
 }
 
 /**
- * What a text has in common with all that any language takes for equal. Letters of ASCII have their capitals there, but for `i` and
- * `k`; these and all beyond ASCII have theirs among themselves, of which one may be two.
+ * What a text has in common with all texts that any locale takes for equal. ASCII letters have the same capitals everywhere,
+ * except `i` and `k`. These two and all characters beyond ASCII have their capitals among themselves, one letter perhaps
+ * two: so runs of them are left out.
  */
 function outline(text: Sql): Sql {
   const others = constant(String.raw`[^\x01-HJL-hjl-\x7f]+`);

@@ -17,7 +17,7 @@ import { isComparedAsText } from './key-type.ts';
 /** One step from a root field, or from fetched rows, down to the rows whose keys are wanted. */
 export interface ChainLevel {
   readonly rows: Select;
-  /** How it hangs on the level before; null for the first. */
+  /** How it is joined to the level before; null for the first. */
   readonly join: Join | null;
 }
 
@@ -27,7 +27,7 @@ export interface KeysRequest {
   readonly chain: readonly ChainLevel[];
   /** The left columns are those of the last level. */
   readonly on: readonly JoinPair[];
-  /** Conditions on the last level's rows that are told along with the keys, as booleans behind them. */
+  /** Conditions on the last level's rows, whose results come as booleans behind the keys. */
   readonly marks: readonly Predicate[];
   /** The right's table as the source holds it. */
   readonly held: readonly LeafColumn[];
@@ -42,7 +42,8 @@ export interface KeysRequest {
 
 /**
  * Different keys without nulls, in chunks: each row holds the number of keys, the number of rows looked at, and one array
- * literal per key column, per mark and per key in capitals where it comes in small letters. Where there is no key, one row says at how many rows was looked.
+ * literal per key column, per mark, and per folded key column in capitals. Without any key one row still says how many rows
+ * were looked at.
  */
 export function keysStatement(request: KeysRequest): Statement {
   const build = startBuild({

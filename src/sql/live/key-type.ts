@@ -8,8 +8,8 @@ import { isFolded } from './folded-keys.ts';
 const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8']);
 
 /**
- * Whether a pair's values are told apart by their text. Keys must be different in the very way in which the statement
- * that joins the fetched rows compares them: a row that two keys meet would be there twice.
+ * Whether a pair's values are told apart by their text. Keys must differ in the same way in which the final statement
+ * compares them: a row that matches two keys would be there twice.
  */
 export function isComparedAsText({ left, right }: JoinPair, columns: readonly LeafColumn[]): boolean {
   const [from, to] = [baseType(left.type), baseType(right.type)];

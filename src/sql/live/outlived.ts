@@ -1,9 +1,9 @@
 /**
- * Asks a session whether its snapshot is older than a table that it has read is in its present form: emptied (`truncate`),
- * rewritten, made, or given its name or that of a column since. Such a snapshot finds no rows there, or other values than are
- * meant. What the session has read it holds a lock on, so that nothing of this can happen behind the question. Of `pg_class`
- * and `pg_attribute` the snapshot's own rows are seen, the functions tell what is now; relations without a file of their own
- * have 0, and columns that nobody has changed no `xmax`.
+ * Asks a session whether a table that it has read was changed after its snapshot: emptied (`truncate`), rewritten, created,
+ * renamed, or a column renamed. Such a snapshot finds no rows there, or other values than are meant. The session holds a
+ * lock on whatever it has read, so none of this can happen after the question. `pg_class` and `pg_attribute` show the
+ * snapshot's rows, the functions show what is now. Relations without a file of their own have file 0, and columns that
+ * nobody has changed have no `xmax`.
  */
 export const ASK_OUTLIVED = `select exists (
   select from pg_locks l left join (pg_class c join pg_namespace n on n.oid = c.relnamespace) on c.oid = l.relation

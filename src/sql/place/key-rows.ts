@@ -9,7 +9,7 @@ export function keyList(lists: readonly Sql[]): Sql {
   return sql`${unnested(lists)} as k(${separated(names, ', ')})`;
 }
 
-/** A key of such a list in place of the row that it is of: nothing else of the row is there. */
+/** A key of such a list, standing for its row: nothing else of the row can be read. */
 export function keyRow(table: PlanTable, columns: readonly Column[]): RowScope {
   return {
     table,

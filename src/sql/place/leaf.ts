@@ -35,7 +35,7 @@ export type FetchedLeaf = Extract<Leaf, { kind: 'inline' | 'temp' }>;
 /** Chooses the leaf of each place of a plan. */
 export type Leaves = (table: PlanTable) => Leaf;
 
-/** Every place is read from its own table: for statements that run where all tables are. */
+/** Every place is read from its own table: for statements that need no other database. */
 export const ownTables: Leaves = () => ({ kind: 'table' });
 
 /** The FROM item of a place. */
@@ -54,7 +54,7 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
   }
 }
 
-/** Its columns, and all of it; the text is read once. */
+/** The row's columns, and the whole row beside them; `offset 0` keeps Postgres from reading the text more than once. */
 function givenRow({ ref, identity }: PlanTable, row: Sql, alias: string): Sql {
   const [whole] = identity;
   if (whole === undefined) throw new Error('bug: a row that nothing tells from others');

@@ -8,14 +8,14 @@ import { heldAs, isAtHome, type Leaf, type Leaves } from './leaf.ts';
 /** One row somewhere in a statement: how its columns are read there. */
 export interface RowScope {
   readonly table: PlanTable;
-  /** The leaf's rows satisfy the place's own filter already. */
+  /** Its leaf holds only rows that satisfy the place's own filter. */
   readonly filtered: boolean;
   read(column: Column): Sql;
   /** The type it is held as where that differs from the column's own; null where it does not. */
   heldAs(column: Column): string | null;
   /** It is read in its own database, where all of its table is. */
   readonly atHome: boolean;
-  /** All of it as one value of its table's row type: only its own database has that. */
+  /** The whole row as one value of its table's row type, which only its own database has. */
   whole(): Sql;
 }
 

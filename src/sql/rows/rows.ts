@@ -23,7 +23,7 @@ import {
 export interface OpenRows {
   /** The base row. */
   readonly site: ShapeSite;
-  /** Orders the rows as the function has them that answers them; null where none does. */
+  /** Orders the rows of a call as the function returns them; null for rows of a table. */
   readonly number: Sql | null;
   /** Closes the select around its list. */
   select(list: Sql): Sql;

@@ -9,7 +9,7 @@ import { fieldJson } from './shape.ts';
 /** The rows of some keys as a JSON list in the order of the keys; `null` for a key that has no row. */
 export function entitiesJson({ by, select }: Extract<RootField, { kind: 'entities' }>, build: Build): Sql {
   const columns = by.map(({ column }) => column);
-  // A row of the keys is none of the table's.
+  // The keys are a place of their own, not the table's.
   const row = keyRow({ ...select.from, id: -1 }, columns);
   const on = columns.map((column) => ({ left: column, right: column }));
   const join = { name: '', on, unique: true, indexed: true };
