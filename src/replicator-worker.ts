@@ -28,6 +28,7 @@ export interface ReplicatorSettings {
 }
 
 const MB = 1_048_576;
+const LAST_RESORT_MS = 500;
 
 /** A running replicator. */
 export interface Replicator {
@@ -124,21 +125,36 @@ function limitsOf(settings: ReplicatorSettings): FeedLimits {
 async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   const log = createLog(logLevel, { write: (line) => tell({ kind: 'log', line }) });
+  // One that has not started yet has nothing to end in order, and may be waiting for a database.
+  const stopEarly = (request: WorkerRequest): void => {
+    if (request.kind === 'stop') process.exit();
+    else early.push(...request.sources);
+  };
+  const early: SourceName[] = [];
+  port.on('message', stopEarly);
   try {
     const replicator = await openReplicator(settings, {
       log,
       onProbe: (source, target, probe) => tell({ kind: 'probe', source, target, probe }),
       isTold: true,
     });
+    port.off('message', stopEarly);
     port.on('message', (request: WorkerRequest) => {
       if (request.kind === 'changed') void replicator.look(request.sources);
-      else void replicator.stop().then(() => port.close());
+      else void replicator.stop().then(() => end(port));
     });
+    void replicator.look(early);
     tell({ kind: 'started' });
   } catch (error) {
     tell({ kind: 'failed', message: messageOf(error) });
     port.close();
   }
+}
+
+/** Ends the thread: connections that hear nothing, not even of their end, do not keep it. */
+function end(port: MessagePort): void {
+  port.close();
+  setTimeout(() => process.exit(), LAST_RESORT_MS).unref();
 }
 
 const given: unknown = workerData;

@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
 import { clientConfig } from '../../src/core/postgres/client-config.ts';
-import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
+import { endingWithLogIn, MadeClients } from '../../src/core/postgres/failed-log-in.ts';
 import { KEEP_ALIVE } from '../../src/core/postgres/keep-alive.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import { orStopped } from '../../src/core/waiting/or-stopped.ts';
@@ -30,8 +30,7 @@ export type Query = <T extends object>(
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
   readonly #target: Target;
-  /** Also those that are not connected yet. */
-  readonly #clients = new Set<Client>();
+  readonly #clients = new MadeClients<Client>();
   #pool: Pool;
 
   constructor(target: Target) {
@@ -59,7 +58,6 @@ export class AdminPool {
 
   #made(client: Client): void {
     this.#clients.add(client);
-    client.once('end', () => this.#clients.delete(client));
     // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
     // fails then, and without a listener the process would end too.
     client.on('error', () => undefined);
@@ -137,7 +135,7 @@ export class AdminPool {
   /** Cuts every connection, also one whose statement is never answered. */
   async close(): Promise<void> {
     if (this.#pool.ending) return;
-    for (const client of this.#clients) client.connection.stream.destroy();
+    this.#clients.cut();
     await this.#pool.end();
   }
 }

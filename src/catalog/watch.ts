@@ -4,6 +4,7 @@ import type { SourceName } from '../core/names.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { firstOf } from '../core/waiting/first-of.ts';
 import { Notifier } from '../core/waiting/notifier.ts';
+import { orStopped } from '../core/waiting/or-stopped.ts';
 import type { Metadata } from '../metadata/model.ts';
 import type { MetadataStore, StoredMetadata } from '../metadata/store.ts';
 import type { Catalog } from './catalog.ts';
@@ -216,7 +217,7 @@ export class CatalogWatch {
   }
 
   async #rebuild(read: (metadata: Metadata) => Promise<SourceReadings>): Promise<void> {
-    const stored = await this.#options.store.load();
+    const stored = await orStopped(this.#options.store.load(), this.#closed.signal);
     this.#publish({ stored, readings: await read(stored.metadata) });
   }
 

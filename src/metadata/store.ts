@@ -2,6 +2,7 @@ import pg from 'pg';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
+import { endingWithLogIn, MadeClients } from '../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../core/postgres/sql-state.ts';
 import { systemClock } from '../core/waiting/clock.ts';
@@ -37,6 +38,7 @@ export interface StoreOptions {
 }
 
 const ANSWER_WITHIN_MS = 30_000;
+const LEAVE_MS = 500;
 /** Notes do not wait for a synchronous standby, so that nodes can start while it is away. Changes of metadata wait as the server is set to. */
 const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
 const AS_SET = `set_config('synchronous_commit', (select reset_val from pg_settings where name = 'synchronous_commit'), true)`;
@@ -50,8 +52,9 @@ const RIGHTS =
 export async function openMetadataStore(given: StoreOptions): Promise<MetadataStore> {
   try {
     const options = { ...given, url: forLibrary(given.url) };
-    const pool = openPool(options);
-    return new MetadataStore(pool, options, await migrate(pool, given.log));
+    const clients = new MadeClients<pg.Client>();
+    const pool = openPool(options, clients);
+    return new MetadataStore({ pool, clients }, options, await migrate(pool, given.log));
   } catch (error) {
     if (error instanceof NearjoinError) throw error;
     // The cause is left out: a malformed URL travels inside the error it makes, password and all.
@@ -63,8 +66,9 @@ export async function openMetadataStore(given: StoreOptions): Promise<MetadataSt
   }
 }
 
-function openPool({ url, log, answerWithinMs }: StoreOptions): pg.Pool {
+function openPool({ url, log, answerWithinMs }: StoreOptions, clients: MadeClients<pg.Client>): pg.Pool {
   const pool = new pg.Pool({
+    Client: endingWithLogIn(pg.Client, (made) => clients.add(made)),
     connectionString: url,
     application_name: 'nearjoin metadata',
     max: 4,
@@ -99,9 +103,15 @@ async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataI
 
 function ignore(): void {}
 
+interface Sessions {
+  readonly pool: pg.Pool;
+  readonly clients: MadeClients<pg.Client>;
+}
+
 /** Where metadata outlives the process; shared by all nodes. Made by `openMetadataStore`. */
 export class MetadataStore {
   readonly #pool: pg.Pool;
+  readonly #clients: Sessions['clients'];
   readonly #options: StoreOptions;
   readonly #closed = new AbortController();
   readonly #documents = new DocumentReader();
@@ -113,9 +123,10 @@ export class MetadataStore {
   /** What databases last said of themselves. */
   readonly readings: StoredReadingNotes;
 
-  constructor(pool: pg.Pool, options: StoreOptions, installation: MetadataIdentity) {
+  constructor({ pool, clients }: Sessions, options: StoreOptions, installation: MetadataIdentity) {
     this.installation = installation;
     this.#pool = pool;
+    this.#clients = clients;
     this.#options = options;
     this.slots = new StoredSlotBook(pool);
     this.readings = new StoredReadingNotes(pool);
@@ -226,8 +237,11 @@ export class MetadataStore {
     await this.#query(update, [JSON.stringify(state ?? {})]);
   }
 
+  /** What is under way may take a moment to end. */
   async close(): Promise<void> {
     this.#closed.abort();
+    const late = setTimeout(() => this.#clients.cut(), LEAVE_MS);
     await this.#pool.end();
+    clearTimeout(late);
   }
 }

@@ -153,9 +153,14 @@ export class Supervisor {
         }
         this.#searched.set(source, url);
       } catch (error) {
-        this.#options.log.warn({ source, error: say(error) }, 'a source could not be searched for old feeds');
+        this.#tellUnsearched(source, error);
       }
     }
+  }
+
+  #tellUnsearched(source: SourceName, error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#options.log.warn({ source, error: say(error) }, 'a source could not be searched for old feeds');
   }
 
   /** Whether a feed here uses the slot. One of the same target whose slot's name is not known yet might, so it counts. */

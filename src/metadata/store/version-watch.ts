@@ -5,12 +5,15 @@ import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
+import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 
 /** Fast enough for "within a second" also while the notice connection is down. */
 const POLL_MS = 500;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 10_000;
+/** So long a connection may take to end when the watch does. */
+const LEAVE_MS = 500;
 
 /** What a watch needs from the store. */
 export interface VersionWatch {
@@ -48,7 +51,7 @@ export async function* watchVersions(watch: VersionWatch): AsyncGenerator<number
 /** A database that is away for a moment is no reason to end the watch. */
 async function readOrLast(watch: VersionWatch, last: number, repeats: Repeats): Promise<number> {
   try {
-    const version = await watch.readVersion();
+    const version = await orStopped(watch.readVersion(), watch.signal);
     repeats.forget();
     return version;
   } catch (error) {
@@ -88,11 +91,16 @@ async function listenOnce(
     ...KEEP_ALIVE,
   });
   let stop: () => void = () => undefined;
+  let forced: NodeJS.Timeout | undefined;
+  const leave = (): void => {
+    stop();
+    forced = setTimeout(() => client.connection.stream.destroy(), LEAVE_MS);
+  };
   const ended = new Promise<unknown>((resolve) => {
     stop = () => resolve(undefined);
     client.on('error', resolve);
     client.on('end', stop);
-    watch.signal.addEventListener('abort', stop);
+    watch.signal.addEventListener('abort', leave);
   });
   client.on('notification', ring);
   try {
@@ -105,11 +113,11 @@ async function listenOnce(
     if (error !== undefined) throw error;
   } catch (error) {
     if (!watch.signal.aborted) tell(messageOf(error));
-  } finally {
-    watch.signal.removeEventListener('abort', stop);
   }
   await client.end().catch((error: unknown) => {
     watch.log.warn({ reason: messageOf(error) }, 'closing the metadata notice connection failed');
   });
+  watch.signal.removeEventListener('abort', leave);
+  clearTimeout(forced);
   return watch.clock.monotonicMs() - startedMs;
 }
