@@ -16,7 +16,7 @@ import {
   sendError,
   sendSingle,
 } from '../operation/graphql-reply.ts';
-import { noPersistedQueries, readGraphqlBody } from '../operation/graphql-request.ts';
+import { type GraphqlRequest, noPersistedQueries, readGraphqlBody } from '../operation/graphql-request.ts';
 import { refuseCostlyJson } from '../operation/json-bounds.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import type { RunContext } from '../operation/prepare-read.ts';
@@ -105,14 +105,7 @@ async function answerGraphql(
       const result = await route.runner.run(body.request, context);
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
     }
-    const fitting = fittingInto(route.resultLimitBytes);
-    route.runner.refuseBatch(body.requests.length, session);
-    // Each has its turn also when the time is up: it then fails by itself, and leaves the answers before it alone.
-    const [turns, never] = [new Turns(BATCH_WIDTH), new Stop()];
-    const results = await Promise.all(
-      body.requests.map((one) => turns.take(() => fitting(() => route.runner.run(one, context)), never)),
-    );
-    return sendBatch(reply, results, framing);
+    return sendBatch(reply, await runBatch(route, body.requests, context), framing);
   } catch (error) {
     return sendFailure(route, error, request, reply);
   } finally {
@@ -124,6 +117,21 @@ async function answerGraphql(
 function hasHash(url: string): boolean {
   const extensions = new URLSearchParams(url.slice(url.indexOf('?'))).get('extensions');
   return extensions?.includes('"persistedQuery"') ?? false;
+}
+
+/** The results of a batch's operations, of which a few run at a time. */
+async function runBatch(
+  { runner, resultLimitBytes }: AnsweredRoute,
+  requests: readonly GraphqlRequest[],
+  context: RunContext,
+): Promise<readonly OperationResult[]> {
+  runner.refuseBatch(requests.length, context.session);
+  const fitting = fittingInto(resultLimitBytes);
+  // Each has its turn also when the time is up: it then fails by itself, and leaves the answers before it alone.
+  const [turns, never] = [new Turns(BATCH_WIDTH), new Stop()];
+  return Promise.all(
+    requests.map((request) => turns.take(() => fitting(() => runner.run(request, context)), never)),
+  );
 }
 
 /** Runs a batch's operations until their answers are longer together than the limit; the rest become errors, and are not run. */
