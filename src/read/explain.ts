@@ -6,7 +6,7 @@ import { fillStatement } from '../sql/live/fill-gaps.ts';
 import type { LeafColumn, Leaves } from '../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../sql/statement.ts';
-import { type CompiledPlan, SourceGroup } from './compiled-plan.ts';
+import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
 import type { FreshnessRequest, RouteDetail } from './freshness.ts';
@@ -14,8 +14,9 @@ import type { GroupReader } from './group-reader.ts';
 import { inOrder } from './in-order.ts';
 import type { Foreseen, LeafChoice } from './leaf-choice.ts';
 import { filteredThere } from './live/decidable.ts';
-import { gapsOf } from './live/handed-over.ts';
+import { gapsOf } from './live/find-gaps.ts';
 import { leafColumns } from './live/leaf-columns.ts';
+import { SourceGroup } from './source-group.ts';
 import type { WirePool } from './wire/pool.ts';
 
 /** How one root field would be answered: Hasura's members, and where each target's rows would come from. */

@@ -6,11 +6,11 @@ import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { lacksTypes } from '../sql/place/held-as-text.ts';
 import { type CacheFit, cacheFit, type HeldFit } from './cache-fit.ts';
-import type { SourceGroup } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import type { Policy } from './freshness.ts';
 import { chooseLeaf, type FeedHope, UNKNOWN_CACHE, unmet } from './leaf-choice.ts';
 import type { ProbeBoard } from './probe-board.ts';
+import type { SourceGroup } from './source-group.ts';
 import type { StatusBoard } from './status-board.ts';
 import type { TargetRead } from './target-read.ts';
 

@@ -4,7 +4,7 @@ import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { QueryPlan } from '../plan/plan.ts';
-import { assemble, type CompiledPlan, compilePlan, type SourceGroup } from './compiled-plan.ts';
+import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
 import { type DatabaseBook, Databases } from './databases.ts';
 import { type ExplainedRoot, explainPlan } from './explain.ts';
 import { firstRefusal } from './first-refusal.ts';
@@ -15,6 +15,7 @@ import { LongLists } from './long-lists.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
+import type { SourceGroup } from './source-group.ts';
 import { StatusBoard } from './status-board.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
 

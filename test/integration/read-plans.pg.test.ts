@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { indexSql } from '../../src/cache/table/ddl.ts';
 import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { Param, Predicate, QueryPlan, RootField, Select } from '../../src/plan/plan.ts';
-import { gapsOf } from '../../src/read/live/handed-over.ts';
+import { gapsOf } from '../../src/read/live/find-gaps.ts';
 import { settingsQuery } from '../../src/read/wire/connect.ts';
 import { fetchStatement } from '../../src/sql/live/fetch-rows.ts';
 import { fillStatement } from '../../src/sql/live/fill-gaps.ts';

@@ -10,12 +10,11 @@ import type {
   Join,
   PlanTable,
   Predicate,
-  RootField,
   Select,
 } from '../../plan/plan.ts';
-import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../plan/touches.ts';
+import { placesOfField } from '../../plan/touches.ts';
 import { byColumn } from '../../sql/rows/rows.ts';
-import { type Gap, placeOf, type RelatedField } from '../../sql/shape/gap.ts';
+import { placeOf, type RelatedField } from '../../sql/shape/gap.ts';
 import { isDecidableAt, isLoose, joinsByBytes, ordersAlike, sortsApart } from './decidable.ts';
 
 /**
@@ -28,7 +27,7 @@ export function isHandedOver(field: RelatedField, target: SourceName): boolean {
   return placesOfField(field).every((place) => place.source === target) && isAlikeField(field, target);
 }
 
-function isAlikeField(field: Field, at: SourceName): boolean {
+function isAlikeField(field: Exclude<Field, { kind: 'column' }>, at: SourceName): boolean {
   switch (field.kind) {
     case 'constant':
       return true;
@@ -38,8 +37,6 @@ function isAlikeField(field: Field, at: SourceName): boolean {
       return joinsAlike(field.join) && isAlikeSelect(field.select, at, true);
     case 'aggregate':
       return joinsAlike(field.join) && isAlikeAggregate(field.aggregate, at);
-    default:
-      throw new Error('bug: a column without its table');
   }
 }
 
@@ -129,56 +126,4 @@ function printsAlike(type: ColumnType): boolean {
   if (type.kind === 'domain') return type.element !== null && printsAlike(type.element);
   if (type.kind === 'array') return type.element?.kind === 'base' && printsAlike(type.element);
   return type.kind === 'enum' || isWrittenAlike(type);
-}
-
-/**
- * The gaps of an answer that needs nothing of its live targets but to fill them; null when rows must be fetched first,
- * because a filter, an order or a text of the source depends on them.
- */
-export function gapsOf(
-  roots: readonly RootField[],
-  isLive: (place: PlanTable) => boolean,
-): readonly Gap[] | null {
-  const gaps: Gap[] = [];
-  return roots.every((root) => isOpenRoot(root, { isLive, gaps })) ? gaps : null;
-}
-
-interface Search {
-  readonly isLive: (place: PlanTable) => boolean;
-  readonly gaps: Gap[];
-}
-
-function isOpenRoot(root: RootField, search: Search): boolean {
-  if (root.kind === 'object') return root.fields.every((field) => isOpenRoot(field, search));
-  if (root.kind === 'aggregate') return isOpenAggregate(root.aggregate, search);
-  return !('select' in root) || isOpenSelect(root.select, search);
-}
-
-function isOpenSelect(select: Select, search: Search): boolean {
-  return (
-    !placesOfRows(select).some(search.isLive) &&
-    select.fields.every((field) => isOpenField(field, select.from, search))
-  );
-}
-
-function isOpenAggregate({ rows, fields }: Aggregate, search: Search): boolean {
-  return isOpenSelect(rows, search) && fields.every((field) => isOpenAggregated(field, rows.from, search));
-}
-
-function isOpenAggregated(field: AggregateField, row: PlanTable, search: Search): boolean {
-  if (field.kind === 'nodes') return field.fields.every((node) => isOpenField(node, row, search));
-  return !conditionsOfAggregate(field).flatMap(placesIn).some(search.isLive);
-}
-
-function isOpenField(field: Field, left: PlanTable, search: Search): boolean {
-  if (field.kind === 'constant') return true;
-  if (field.kind === 'column') return !placesOfField(field).some(search.isLive);
-  const place = placeOf(field);
-  if (search.isLive(place)) {
-    search.gaps.push({ field, left });
-    return isHandedOver(field, place.source);
-  }
-  return field.kind === 'aggregate'
-    ? isOpenAggregate(field.aggregate, search)
-    : isOpenSelect(field.select, search);
 }

@@ -4,7 +4,7 @@ import { sameTable } from '../../core/names.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import type { RowsCall } from '../../plan/rows-call.ts';
 import type { LeafColumn } from '../../sql/place/leaf.ts';
-import type { SourceGroup } from '../compiled-plan.ts';
+import type { SourceGroup } from '../source-group.ts';
 
 /** How the source holds a remote table, where it does. */
 export type HeldTypes = (table: PlanTable) => readonly LeafColumn[] | null;

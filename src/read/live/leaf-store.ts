@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
-import { keptIn } from '../../core/kept-in.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
 import type { FetchedLeaf } from '../../sql/place/leaf.ts';
@@ -10,9 +9,7 @@ import { boundValues, type Statement } from '../../sql/statement.ts';
 import type { WireConnection } from '../wire/connection.ts';
 import { PostgresError } from '../wire/failure.ts';
 import type { FetchedRows } from './fetched-rows.ts';
-
-/** Most temporary tables of a session: every commit empties all of them, and takes four locks for each. */
-const MOST_TABLES = 32;
+import type { TempTables } from './temp-tables.ts';
 
 /**
  * Classes of errors that are not about temporary tables: values, a transaction that had failed before, conflicts, cancelled
@@ -22,34 +19,6 @@ const NOT_OF_TABLES = /^(22|25|40|57)/;
 
 /** A temporary table could not be made or filled: there is no room for it, or a rule forbids it. */
 export class TablesRefused extends Error {}
-
-/** Temporary tables a session has already, so that they are made once and emptied by every commit. */
-export class TempTables {
-  readonly #made = new WeakMap<WireConnection, Set<string>>();
-
-  /** Whether the table must still be created in the session; from now on it counts as created. */
-  claim(connection: WireConnection, name: string): boolean {
-    const names = keptIn(this.#made, connection, () => new Set());
-    if (names.has(name)) return false;
-    names.add(name);
-    return true;
-  }
-
-  /**
-   * Whether the session has more tables than it may keep. If so the caller must drop them, and they count as dropped from
-   * now on.
-   */
-  giveUp(connection: WireConnection): boolean {
-    const isFull = (this.#made.get(connection)?.size ?? 0) > MOST_TABLES;
-    if (isFull) this.#made.delete(connection);
-    return isFull;
-  }
-
-  /** Notes that these were not created after all: their transaction did not commit. */
-  disclaim(connection: WireConnection, names: readonly string[]): void {
-    for (const name of names) this.#made.get(connection)?.delete(name);
-  }
-}
 
 /** Where a store keeps what is too much for parameters. */
 export interface StoreParts {

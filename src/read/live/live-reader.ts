@@ -8,20 +8,22 @@ import { runsStatement } from '../../plan/touches.ts';
 import type { Leaves } from '../../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import { boundValues, type RootStatement, type Statement } from '../../sql/statement.ts';
-import type { SourceGroup } from '../compiled-plan.ts';
 import type { Databases } from '../databases.ts';
+import { FewKept } from '../few-kept.ts';
 import type { Reached } from '../reading.ts';
 import type { ReadSettings } from '../settings.ts';
+import type { SourceGroup } from '../source-group.ts';
 import type { WireRow } from '../wire/connection.ts';
 import { PostgresError } from '../wire/failure.ts';
 import type { AskedStatement } from '../wire/pool.ts';
 import { Fetcher } from './fetcher.ts';
+import { gapsOf } from './find-gaps.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
-import { gapsOf } from './handed-over.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
-import { LeafStore, TablesRefused, TempTables } from './leaf-store.ts';
+import { LeafStore, TablesRefused } from './leaf-store.ts';
 import { LiveRun } from './live-run.ts';
 import { ASK_POSITION, LiveSessions, positionIn, reached, targetError } from './sessions.ts';
+import { TempTables } from './temp-tables.ts';
 
 const IN_FAILED_TRANSACTION = '25P02';
 
@@ -49,7 +51,7 @@ export interface LiveAnswer {
 
 /** What is worked out once for a plan. */
 interface Kept {
-  readonly statements: Map<string, Statement>;
+  readonly statements: FewKept<Statement>;
   /** By the set of live targets. */
   readonly gaps: Map<string, readonly Gap[] | null>;
 }
@@ -80,11 +82,7 @@ export class LiveReader {
   #gaps({ group, live }: LiveRequest): readonly Gap[] | null {
     const kept = this.#kept(group);
     const key = [...live].sort().join('\n');
-    const known = kept.gaps.get(key);
-    if (known !== undefined) return known;
-    const gaps = gapsOf(group.roots, (place) => live.has(place.source));
-    kept.gaps.set(key, gaps);
-    return gaps;
+    return keptIn(kept.gaps, key, () => gapsOf(group.roots, (place) => live.has(place.source)));
   }
 
   async #inStatements(request: LiveRequest, gaps: readonly Gap[]): Promise<LiveAnswer> {
@@ -219,13 +217,7 @@ export class LiveReader {
   }
 
   #statement(group: SourceGroup, key: string, make: () => Statement): Statement {
-    const { statements } = this.#kept(group);
-    const known = statements.get(key);
-    if (known !== undefined) return known;
-    if (statements.size >= KEPT_STATEMENTS) statements.clear();
-    const made = make();
-    statements.set(key, made);
-    return made;
+    return keptIn(this.#kept(group).statements, key, make);
   }
 
   #kept(group: SourceGroup): Kept {
@@ -234,5 +226,5 @@ export class LiveReader {
 }
 
 function newKept(): Kept {
-  return { statements: new Map(), gaps: new Map() };
+  return { statements: new FewKept(KEPT_STATEMENTS), gaps: new Map() };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { gapsOf } from '../../../src/read/live/handed-over.ts';
+import { gapsOf } from '../../../src/read/live/find-gaps.ts';
 import { placeOf } from '../../../src/sql/shape/gap.ts';
 import { catalogOf } from '../../support/catalog.ts';
 import { planFor } from '../plan/plan-for.ts';
