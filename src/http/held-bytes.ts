@@ -1,9 +1,17 @@
+import { keptIn } from '../core/kept-in.ts';
+
 /** One client's share of a bounded amount of memory. */
 export interface Held {
   /** The client holds so many bytes more. While all clients together hold too much, the oldest are dropped, perhaps this one. */
   readonly grow: (bytes: number) => void;
   /** The client holds nothing any more. */
   readonly end: () => void;
+}
+
+/** Bytes that several clients hold. */
+interface Shared {
+  readonly drops: Set<() => void>;
+  readonly held: Held;
 }
 
 interface Holder {
@@ -17,6 +25,7 @@ export class HeldBytes {
   readonly #dropped: (bytes: number) => void;
   /** The oldest first. */
   readonly #holders = new Set<Holder>();
+  readonly #shared = new Map<Uint8Array | string, Shared>();
   #bytes = 0;
 
   /** `dropped` is called for each client that had to go, with what it held. */
@@ -45,6 +54,28 @@ export class HeldBytes {
     const held = this.hold(drop);
     held.grow(bytes);
     return held.end;
+  }
+
+  /** As `add`, for bytes that many clients may hold: they count once, and while they are too many all of these are dropped. */
+  share(bytes: Uint8Array | string, drop: () => void): () => void {
+    const { drops, held } = keptIn(this.#shared, bytes, () => this.#sharedOf(bytes));
+    // One client may hold them twice.
+    const mine = (): void => drop();
+    drops.add(mine);
+    return () => {
+      if (!drops.delete(mine) || drops.size > 0) return;
+      this.#shared.delete(bytes);
+      held.end();
+    };
+  }
+
+  #sharedOf({ length }: Uint8Array | string): Shared {
+    const drops = new Set<() => void>();
+    const held = this.hold(() => {
+      for (const drop of drops) drop();
+    });
+    held.grow(length);
+    return { drops, held };
   }
 
   #makeRoom(): void {

@@ -127,8 +127,7 @@ export class SocketOperation {
   }
 
   #sendAnswer(payload: Buffer): void {
-    const { before, after } = around(this.#scope.protocol, this.#id);
-    this.#scope.outbox.sendPieces([Buffer.from(before), payload, Buffer.from(after)]);
+    this.#scope.outbox.sendAround(payload, around(this.#scope.protocol, this.#id));
   }
 
   #finish(texts: readonly string[]): void {

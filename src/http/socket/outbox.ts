@@ -7,6 +7,18 @@ export interface OutboxBounds {
   readonly unsent: HeldBytes;
 }
 
+/** A longer answer is not copied for each of those who are sent it: its message has three parts. */
+const WHOLE_BYTES = 16_384;
+
+/** A message, or what it begins, goes on or ends with. */
+interface Part {
+  readonly fin: boolean;
+  /** Others may be sent the same bytes. */
+  readonly isShared: boolean;
+}
+
+const WHOLE: Part = { fin: true, isShared: false };
+
 /** What a socket sends; knows whether the client reads as fast as we write. */
 export class Outbox {
   readonly #socket: WebSocket;
@@ -33,12 +45,18 @@ export class Outbox {
   }
 
   sendText(text: string): void {
-    this.#send(text);
+    this.#send(text, WHOLE);
   }
 
-  /** One text message made of bytes that are UTF-8. */
-  sendPieces(pieces: readonly Buffer[]): void {
-    this.#send(Buffer.concat(pieces));
+  /** One text message with an answer's bytes in it, which are UTF-8 and stay as they are: others may be sent the same. */
+  sendAround(answer: Buffer, { before, after }: { readonly before: string; readonly after: string }): void {
+    if (answer.length <= WHOLE_BYTES) {
+      this.#send(Buffer.concat([Buffer.from(before), answer, Buffer.from(after)]), WHOLE);
+      return;
+    }
+    this.#send(before, { fin: false, isShared: false });
+    this.#send(answer, { fin: false, isShared: true });
+    this.#send(after, WHOLE);
   }
 
   /** Resolves when there is room, or the socket is gone. */
@@ -54,11 +72,12 @@ export class Outbox {
     this.#wakeAll();
   }
 
-  #send(data: string | Buffer): void {
+  #send(data: string | Buffer, { fin, isShared }: Part): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     const { limitBytes, unsent } = this.#bounds;
-    const taken = unsent.add(data.length, () => this.#socket.terminate());
-    this.#socket.send(data, { binary: false }, () => {
+    const drop = (): void => this.#socket.terminate();
+    const taken = isShared ? unsent.share(data, drop) : unsent.add(data.length, drop);
+    this.#socket.send(data, { binary: false, fin }, () => {
       taken();
       this.#sent();
     });
