@@ -152,8 +152,10 @@ export interface FeedOptions {
   readonly sourceUrl: string;
   /** For log lines only. */
   readonly targetUrl: string | null;
-  /** Null when the target's address is not known any more: its slot cannot be dropped then. `name` is slot and publication, `reader` the source as it runs now. */
+  /** Null when the target's address is not known: then nothing can be read or dropped there. `name` is slot and publication, `reader` the source as it runs now. */
   readonly connect: ((name: string, reader?: string) => Connector) | null;
+  /** Why nothing is known of the target, when the feed began; null while it is known, or not in the metadata. */
+  readonly unavailable: string | null;
   /** Which kind `connect` makes. */
   readonly connector: Connector['kind'];
   readonly limits: FeedLimits;

@@ -194,6 +194,7 @@ export class Supervisor {
         sourceUrl,
         targetUrl,
         connect: targetUrl === null ? null : (name, reader) => connect(targetUrl, name, { kafka, reader }),
+        unavailable: this.#latest?.catalog.sources.get(target)?.unavailable ?? null,
         connector: kafka === null ? 'postgres' : 'kafka',
         limits: kafka === null ? limits : { ...limits, probeIntervalMs: limits.kafkaProbeIntervalMs },
         clock,

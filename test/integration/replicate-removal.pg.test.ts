@@ -233,6 +233,26 @@ test('a target that moved while nobody ran leaves its slot, and the status says 
   expect(await leftOn(stage.rig.target)).toEqual([]);
 });
 
+test('a target of which a process has no address keeps its slot and its copies, and the status says why nobody follows it', async () => {
+  const stage = await opened();
+  const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];
+  await stage.stop();
+  stage.conceal(['pg2']);
+  stage.start();
+  await stage.until('the status to say so', async () => (await stage.rig.status())?.state === 'failed');
+  expect((await stage.rig.status())?.reason).toBe('the replicator has no address of the target: down');
+  const rests = stage.rests;
+  await stage.until('more tries', () => stage.rests > rests + 4);
+  expect([await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation]).toEqual(before);
+  expect(stage.lines('nobody can follow the target from here')).toHaveLength(1);
+  expect([stage.lines('by hand'), stage.lines('leading a feed').length]).toEqual([[], 1]);
+  stage.rig.start();
+  await stage.until(
+    'one that has it to follow',
+    async () => (await stage.rig.status())?.state === 'streaming',
+  );
+});
+
 test('a target that has another address only keeps its slot', async () => {
   const stage = await opened();
   const before = [await leftOn(stage.rig.target), (await stage.rig.tableStatus('item'))?.relation];

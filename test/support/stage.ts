@@ -79,6 +79,12 @@ export class Stage {
     for (const wake of this.#waiting) wake();
   }
 
+  /** The process that is started next cannot tell where they are: an environment variable is not set. */
+  conceal(names: readonly string[]): void {
+    this.lose(names);
+    for (const name of names) this.#urls.delete(name);
+  }
+
   /** They do not answer whoever reads the catalog. */
   lose(names: readonly string[]): void {
     this.#away = new Set(names);

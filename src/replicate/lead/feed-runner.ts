@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { type Connector, ConnectorError } from '../../../connectors/connector.ts';
 import { ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { loadLingering } from '../../cache/table/lingering.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 import { Backoff } from '../backoff.ts';
-import type { FeedOptions } from '../feed-options.ts';
+import { type FeedOptions, REFUSED_MS } from '../feed-options.ts';
 import { ProbePace } from '../follow/probe-pace.ts';
 import { say } from '../say.ts';
 import { applicationName, LEAVE_MS, Session } from '../session.ts';
@@ -111,9 +112,11 @@ export class FeedRunner {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { limits, random } = this.#options;
-    const quick = new Backoff(limits.retryMs.first, limits.retryMs.longest, random);
-    const slow = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
+    const { limits, random, connect } = this.#options;
+    const { first, longest } = limits.retryMs;
+    // What a status says counts for ten seconds.
+    const quick = new Backoff(first, connect === null ? Math.min(longest, REFUSED_MS) : longest, random);
+    const slow = new Backoff(first, limits.goneRetryMs, random);
     while (!signal.aborted) {
       let backoff = quick;
       try {
@@ -220,16 +223,11 @@ export class FeedRunner {
 
   async #lead(session: Session, { name, ...led }: Led, signal: AbortSignal): Promise<boolean> {
     const { connect, log, target } = this.#options;
-    log.info({ epoch: String(led.lease.epoch) }, 'leading a feed');
     const control = session.client;
     this.#wanted.restore(await loadLingering(control, target));
     this.want(this.#wanted.asked);
-    if (connect === null) {
-      log.warn({ slot: name }, 'the address of the target is gone: drop the slot by hand');
-      if (!this.#wanted.isNothing) return false;
-      await endFeed(control, led.lease, await dropCopies(control, led.lease));
-      return true;
-    }
+    if (connect === null) return await this.#leadUnaddressed(control, led.lease, name);
+    log.info({ epoch: String(led.lease.epoch) }, 'leading a feed');
     try {
       return await withConnector(connect(name, await readerName(control)), signal, (connector) =>
         this.#leadWith(session, { ...led, connector }, signal),
@@ -241,6 +239,21 @@ export class FeedRunner {
     } finally {
       this.#leader = null;
     }
+  }
+
+  /** The target can neither be followed nor be cleared; while the feed is wanted it is left, as it is, to whoever has the address. */
+  async #leadUnaddressed(control: Queryable, lease: FeedLease, slot: string): Promise<boolean> {
+    const { log, unavailable } = this.#options;
+    if (this.#wanted.isNothing) {
+      log.warn({ slot }, 'the address of the target is gone: drop the slot by hand');
+      await endFeed(control, lease, await dropCopies(control, lease));
+      return true;
+    }
+    const reason = `the replicator has no address of the target${unavailable === null ? '' : `: ${unavailable}`}`;
+    await saveFeedState(control, lease, { state: 'failed', reason });
+    const repeated = this.#repeats.heard(reason);
+    if (repeated !== null) log.warn({ reason, repeated }, 'nobody can follow the target from here');
+    return false;
   }
 
   async #leadWith(

@@ -40,6 +40,7 @@ function removal(answer: ConnectorError | null): {
     log: { debug: say, info: say, warn: say, error: say },
     onProbe: () => undefined,
     sourceClock: new SourceClock(systemClock),
+    unavailable: null,
     notedSlot: null,
     installation: null,
     onNamed: () => undefined,
