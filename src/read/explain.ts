@@ -1,21 +1,20 @@
 import { NearjoinError } from '../core/errors.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
-import type { StopSignal } from '../core/waiting/stop-signal.ts';
-import type { PlanTable, QueryPlan, RootField } from '../plan/plan.ts';
+import type { PlanTable, RootField } from '../plan/plan.ts';
 import { fillStatement } from '../sql/live/fill-gaps.ts';
 import type { LeafColumn, Leaves } from '../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../sql/shape/gap.ts';
 import { boundValues, type Statement } from '../sql/statement.ts';
-import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import type { FreshnessRequest, RouteDetail } from './freshness.ts';
+import type { RouteDetail } from './freshness.ts';
 import type { GroupReader } from './group-reader.ts';
 import { inOrder } from './in-order.ts';
 import type { Foreseen, LeafChoice } from './leaf-choice.ts';
 import { filteredThere } from './live/decidable.ts';
 import { gapsOf } from './live/find-gaps.ts';
 import { leafColumns } from './live/leaf-columns.ts';
+import type { ReadRequest } from './read-request.ts';
 import { SourceGroup } from './source-group.ts';
 import type { WirePool } from './wire/pool.ts';
 
@@ -39,12 +38,7 @@ export interface ExplainedTarget {
   readonly plan: readonly string[] | null;
 }
 
-interface ExplainRequest {
-  readonly plan: CompiledPlan;
-  readonly values: readonly (string | null)[];
-  readonly freshness: FreshnessRequest;
-  readonly signal: StopSignal;
-}
+type ExplainRequest = Omit<ReadRequest, 'introspection'>;
 
 interface ExplainParts {
   readonly reader: GroupReader;
@@ -53,13 +47,11 @@ interface ExplainParts {
 
 /** Explains every root field by itself. */
 export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promise<readonly ExplainedRoot[]> {
-  const { plan } = request.plan;
-  return inOrder(plan.roots.map((root) => explainRoot(root, plan, request, parts)));
+  return inOrder(request.plan.plan.roots.map((root) => explainRoot(root, request, parts)));
 }
 
 async function explainRoot(
   root: RootField,
-  plan: QueryPlan,
   request: ExplainRequest,
   parts: ExplainParts,
 ): Promise<ExplainedRoot> {
@@ -67,7 +59,7 @@ async function explainRoot(
   if (owner === undefined || root.kind === 'constant' || root.kind === 'introspection') {
     return { field: root.key, sql: null, plan: null, targets: [] };
   }
-  const { source, stringifyNumbers } = owner;
+  const { plan, source, stringifyNumbers } = owner;
   const group = new SourceGroup(plan, source, [root], { result: 'answer', stringifyNumbers });
   const { values, freshness, signal } = request;
   const targets = await parts.reader.foresee({ group: owner, values, freshness, signal });

@@ -1,19 +1,14 @@
 import { type ErrorCode, NearjoinError } from '../core/errors.ts';
 import { ADMIN } from '../core/names.ts';
-import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import { operandsStatement } from '../sql/condition/operand-checks.ts';
 import { boundValues } from '../sql/statement.ts';
-import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError, StatementOutdated } from './error-mapping.ts';
+import type { ReadRequest } from './read-request.ts';
 import { PostgresError } from './wire/failure.ts';
 
 /** The part of a request that its values concern. */
-interface Asked {
-  readonly plan: CompiledPlan;
-  readonly values: readonly (string | null)[];
-  readonly signal: StopSignal;
-}
+type Asked = Pick<ReadRequest, 'plan' | 'values' | 'signal'>;
 
 /**
  * The error to tell for a failed request. Where several of its values are malformed it is about the first of them, whichever

@@ -2,12 +2,11 @@ import { must } from '../core/assert.ts';
 import { type SourceName, sameTable } from '../core/names.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { orStopped } from '../core/waiting/or-stopped.ts';
-import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import { boundValues } from '../sql/statement.ts';
 import type { Databases } from './databases.ts';
 import { perhapsOutdated, readError } from './error-mapping.ts';
-import { type FreshnessRequest, policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
+import { policyFor, type RouteDetail, type TargetReport } from './freshness.ts';
 import { renewHistories } from './histories.ts';
 import { type Judged, judge, type Unmet } from './judge.ts';
 import { lossOf } from './labels.ts';
@@ -18,6 +17,7 @@ import { LiveReader } from './live/live-reader.ts';
 import { SnapshotOutlived, TargetUnavailable } from './live/sessions.ts';
 import type { ProbeBoard } from './probe-board.ts';
 import { ProbeWishes } from './probe-wishes.ts';
+import type { ReadRequest } from './read-request.ts';
 import { type Reading, readingOf } from './reading.ts';
 import type { ReadSettings } from './settings.ts';
 import type { SourceGroup } from './source-group.ts';
@@ -27,11 +27,8 @@ import { untilFresh, waitFor } from './wait.ts';
 import { isConnectionLost } from './wire/failure.ts';
 
 /** One request, as far as one source database is concerned. */
-export interface GroupRequest {
+export interface GroupRequest extends Pick<ReadRequest, 'values' | 'freshness' | 'signal'> {
   readonly group: SourceGroup;
-  readonly values: readonly (string | null)[];
-  readonly freshness: FreshnessRequest;
-  readonly signal: StopSignal;
 }
 
 /** What one source database answered. */

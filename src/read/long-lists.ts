@@ -2,12 +2,7 @@ import { keptIn } from '../core/kept-in.ts';
 import type { Param, QueryPlan } from '../plan/plan.ts';
 import { isLong } from '../plan/value/input.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
-
-interface Planned {
-  readonly plan: CompiledPlan;
-  /** In the order of its parameters. */
-  readonly values: readonly (string | null)[];
-}
+import type { ReadRequest } from './read-request.ts';
 
 /** Variants of plans for long lists in session variables. A plan is kept per role, however many values the lists of its users have. */
 export class LongLists {
@@ -19,7 +14,7 @@ export class LongLists {
   }
 
   /** The request; if one of its session's lists is long, with a plan that looks a row's value up in the list. */
-  fitted<R extends Planned>(request: R): R {
+  fitted<R extends Pick<ReadRequest, 'plan' | 'values'>>(request: R): R {
     const { plan, values } = request;
     const areLong = plan.plan.params.some((param, i) => isSessionList(param) && isLongText(values[i] ?? ''));
     return areLong ? { ...request, plan: this.#withLongLists(plan) } : request;

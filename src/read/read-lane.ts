@@ -1,5 +1,4 @@
 import { APPLIED_SQL, type AppliedCommits, readApplied } from '../cache/feed/applied-commits.ts';
-import type { JsonText } from '../core/json/json-text.ts';
 import type { Log } from '../core/log.ts';
 import type { SourceName } from '../core/names.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
@@ -8,11 +7,11 @@ import { assemble, type CompiledPlan, compilePlan } from './compiled-plan.ts';
 import { type DatabaseBook, Databases } from './databases.ts';
 import { type ExplainedRoot, explainPlan } from './explain.ts';
 import { firstRefusal } from './first-refusal.ts';
-import type { FreshnessRequest, TargetReport } from './freshness.ts';
 import { GroupReader } from './group-reader.ts';
 import { whileNeeded } from './in-order.ts';
 import { LongLists } from './long-lists.ts';
 import type { ProbeBoard } from './probe-board.ts';
+import type { ReadAnswer, ReadRequest } from './read-request.ts';
 import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import type { SourceGroup } from './source-group.ts';
@@ -25,26 +24,6 @@ export interface ReadLaneOptions {
   readonly probes: ProbeBoard;
   readonly settings?: Partial<ReadSettings>;
   readonly log: Pick<Log, 'warn'>;
-}
-
-/** One operation to answer. */
-export interface ReadRequest {
-  readonly plan: CompiledPlan;
-  /** In the order of `QueryPlan.params`, in Postgres' text form. */
-  readonly values: readonly (string | null)[];
-  /** Answers of introspection fields, by their index in the plan. */
-  readonly introspection: readonly JsonText[];
-  readonly freshness: FreshnessRequest;
-  readonly signal: StopSignal;
-}
-
-/** The answer's bytes, as Postgres made them. */
-export interface ReadAnswer {
-  /** `{"data":…}`. */
-  readonly body: Buffer;
-  readonly targets: readonly TargetReport[];
-  /** Where a stream goes on, in Postgres' text form; null when it found no rows, and for everything that is no stream. */
-  readonly cursor: string | null;
 }
 
 /** Answers compiled plans: from caches in one statement per source database, or with rows fetched live. */

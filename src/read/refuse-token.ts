@@ -2,21 +2,14 @@ import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import { contains, type HistoryName, isComparable, isSuccessor, type Token } from '../core/position/token.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
-import type { CompiledPlan } from './compiled-plan.ts';
 import type { Databases } from './databases.ts';
 import { readError } from './error-mapping.ts';
-import type { FreshnessRequest } from './freshness.ts';
 import { inOrder } from './in-order.ts';
 import { ASK_POSITION, positionIn } from './live/sessions.ts';
+import type { ReadRequest } from './read-request.ts';
 import type { TargetRead } from './target-read.ts';
 
 type Asked = Pick<TargetRead, 'policy' | 'use'>;
-
-interface RootsRead {
-  readonly plan: Pick<CompiledPlan, 'groups'>;
-  readonly freshness: Pick<FreshnessRequest, 'tokens'>;
-  readonly signal: StopSignal;
-}
 
 /** Refuses a token that the target itself has not reached, or that is of another history: such a commit does not exist. */
 export function refuseLost({ policy, use }: Asked, reached: Token | null): void {
@@ -32,7 +25,7 @@ function refuseBeyond(reached: Token, token: Token, target: SourceName): void {
 
 /** The same for the databases of root fields, which are read directly: a token may name a commit that they do not have. */
 export async function refuseBeyondRoots(
-  { plan: { groups }, freshness: { tokens }, signal }: RootsRead,
+  { plan: { groups }, freshness: { tokens }, signal }: Pick<ReadRequest, 'plan' | 'freshness' | 'signal'>,
   databases: Databases,
 ): Promise<void> {
   const asked = groups.map(async ({ source }) => {

@@ -2,7 +2,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import { within } from '../core/waiting/under.ts';
-import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
+import type { ReadAnswer, ReadRequest } from '../read/read-request.ts';
 import {
   bothOf,
   cursorOf,

@@ -2,7 +2,7 @@ import type { AppliedCommits } from '../cache/feed/applied-commits.ts';
 import { keptIn } from '../core/kept-in.ts';
 import type { SourceName } from '../core/names.ts';
 import { type Clock, systemClock } from '../core/waiting/clock.ts';
-import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
+import type { ReadAnswer, ReadRequest } from '../read/read-request.ts';
 import {
   type Before,
   Cohort,

@@ -6,7 +6,7 @@ import { formatToken, later } from '../core/position/token.ts';
 import type { RemoteUse } from '../plan/plan.ts';
 import type { CompiledPlan } from '../read/compiled-plan.ts';
 import type { FreshnessRequest, TargetReport } from '../read/freshness.ts';
-import type { ReadAnswer, ReadRequest } from '../read/read-lane.ts';
+import type { ReadAnswer, ReadRequest } from '../read/read-request.ts';
 
 /** What a subscription reads repeatedly: a query's request, without the signal that ends one reading. */
 export type LiveQuery = Omit<ReadRequest, 'signal'>;

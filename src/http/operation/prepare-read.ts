@@ -9,7 +9,7 @@ import { sdlOf, serviceText } from '../../graphql/sdl.ts';
 import { bindParams } from '../../plan/bind.ts';
 import type { CompiledPlan } from '../../read/compiled-plan.ts';
 import type { FreshnessRequest } from '../../read/freshness.ts';
-import type { ReadRequest } from '../../read/read-lane.ts';
+import type { ReadRequest } from '../../read/read-request.ts';
 import type { Session } from '../auth/session.ts';
 import { withDirective } from './freshness-headers.ts';
 import type { GraphqlRequest } from './graphql-request.ts';

@@ -3,7 +3,7 @@ import { NearjoinError } from '../../../src/core/errors.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { compilePlan } from '../../../src/read/compiled-plan.ts';
-import type { ReadAnswer, ReadRequest } from '../../../src/read/read-lane.ts';
+import type { ReadAnswer, ReadRequest } from '../../../src/read/read-request.ts';
 import { LiveQueries } from '../../../src/subscribe/live-queries.ts';
 import { bothOf, type LiveAnswer, type LiveQuery } from '../../../src/subscribe/live-query.ts';
 import { HandClock } from '../../support/hand-clock.ts';

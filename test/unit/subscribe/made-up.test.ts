@@ -7,7 +7,7 @@ import type { Lsn } from '../../../src/core/position/lsn.ts';
 import { formatToken, type Token } from '../../../src/core/position/token.ts';
 import type { CompiledPlan } from '../../../src/read/compiled-plan.ts';
 import type { FreshnessRequest } from '../../../src/read/freshness.ts';
-import type { ReadAnswer, ReadRequest } from '../../../src/read/read-lane.ts';
+import type { ReadAnswer, ReadRequest } from '../../../src/read/read-request.ts';
 import { type LiveLane, LiveQueries, type Subscription } from '../../../src/subscribe/live-queries.ts';
 import type { LiveAnswer, LiveQuery } from '../../../src/subscribe/live-query.ts';
 import { HandClock } from '../../support/hand-clock.ts';
