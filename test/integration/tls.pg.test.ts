@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { Session } from '../../src/replicate/session.ts';
 import { GraphqlSocket } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
 import { NearjoinHere } from '../support/nearjoin-here.ts';
@@ -118,6 +119,27 @@ test.each([
   const [type, args] = added('pg3', url, { ...IDENTIFIED, ...over });
   const { status, body } = await nearjoin.post('/v1/metadata', { type, args });
   expect({ status, error: body.error }).toEqual({ status: 400, error: expect.stringMatching(reason) });
+});
+
+test('a session behind a proxy is compared with a second one by TLS', async () => {
+  // A proxy shows in a number that is not that of the server's process.
+  for (const statement of [
+    'create schema proxied; create sequence proxied.asked; grant usage on schema proxied to reader',
+    `create function proxied.pg_backend_pid() returns int security definer language sql
+       as $$ select pg_catalog.pg_backend_pid() + nextval('proxied.asked')::int * 0 + 1000000 $$`,
+    'alter role reader set search_path = proxied, pg_catalog',
+  ])
+    await pg1.query(statement);
+  const url = new URL(pg1.url);
+  const given = { sslmode: 'verify-full', sslrootcert: TLS_IDENTITIES.authority };
+  const identity = { sslcert: TLS_IDENTITIES.readerCert, sslkey: TLS_IDENTITIES.readerKey };
+  for (const each of Object.entries({ ...given, ...identity })) url.searchParams.set(...each);
+  const options = { url: url.href, applicationName: 'nearjoin test' };
+  const session = await Session.open(options, new AbortController().signal);
+  await session.close();
+  // The first session twice, and the second between.
+  expect(await pg1.query('select last_value as asked from proxied.asked')).toEqual([{ asked: '3' }]);
+  await pg1.query('alter role reader reset search_path; drop schema proxied cascade');
 });
 
 test('an authority is enough where names are not verified', async () => {
