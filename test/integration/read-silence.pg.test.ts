@@ -1,5 +1,8 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { readApplied } from '../../src/cache/feed/applied-commits.ts';
+import { systemClock } from '../../src/core/waiting/clock.ts';
+import { FeedNews } from '../../src/subscribe/feed-news.ts';
 import { poll } from '../support/poll.ts';
 import { testServer } from '../support/postgres.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
@@ -32,6 +35,28 @@ test('a session whose server knows nothing of it is replaced while somebody wait
   const another = await pool.borrow(null);
   expect(another.connection).not.toBe(loan.connection);
   another.release();
+});
+
+test('news of feeds go on over another session when the one that is asked has fallen silent', async () => {
+  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 1_000 });
+  const heard: string[] = [];
+  const news = new FeedNews({
+    // Each answer is another.
+    applied: async () => {
+      const text = await ask(pool, `select json_build_object('pg2', clock_timestamp())::text`);
+      return readApplied(text ?? undefined);
+    },
+    clock: systemClock,
+    everyMs: 10,
+    retryMs: 10,
+    onNews: (_source, target) => heard.push(target),
+  });
+  news.watch('pg1');
+  await poll('news', () => heard.length > 0);
+  proxy.silence();
+  const before = heard.length + 1; // one answer may have come through
+  await poll('more news', () => heard.length > before);
+  news.unwatch('pg1');
 });
 
 test('a session that its server works for is waited for, however long it says nothing', async () => {
