@@ -1,13 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { mercurius } from 'mercurius';
 import { NearjoinError } from '../../core/errors.ts';
-import { Stop } from '../../core/waiting/stop-signal.ts';
-import { Turns } from '../../core/waiting/turns.ts';
 import { weightIn } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { loggedError } from '../error-reply.ts';
 import { isYes } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
+import { runBatch } from '../operation/batch.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
 import {
   type AnswerFormat,
@@ -43,9 +42,6 @@ export interface GraphqlRoute {
 interface AnsweredRoute extends GraphqlRoute {
   readonly hasStatuses: boolean;
 }
-
-/** Operations of one batch that run at the same time. */
-const BATCH_WIDTH = 4;
 
 /**
  * Mercurius owns the path, with an empty schema. Our preHandler answers every request before Mercurius would execute it, so
@@ -105,7 +101,10 @@ async function answerGraphql(
       const result = await route.runner.run(body.request, context);
       return sendSingle(reply, result, { ...framing, onSent: (bytes) => route.runner.sent(bytes) });
     }
-    return sendBatch(reply, await runBatch(route, body.requests, context), framing);
+    route.runner.refuseBatch(body.requests.length, session);
+    const run = (one: GraphqlRequest): Promise<OperationResult> => route.runner.run(one, context);
+    const results = await runBatch(body.requests, route.resultLimitBytes, run);
+    return sendBatch(reply, results, framing);
   } catch (error) {
     return sendFailure(route, error, request, reply);
   } finally {
@@ -117,36 +116,6 @@ async function answerGraphql(
 function hasHash(url: string): boolean {
   const extensions = new URLSearchParams(url.slice(url.indexOf('?'))).get('extensions');
   return extensions?.includes('"persistedQuery"') ?? false;
-}
-
-/** The results of a batch's operations, of which a few run at a time. */
-async function runBatch(
-  { runner, resultLimitBytes }: AnsweredRoute,
-  requests: readonly GraphqlRequest[],
-  context: RunContext,
-): Promise<readonly OperationResult[]> {
-  runner.refuseBatch(requests.length, context.session);
-  const fitting = fittingInto(resultLimitBytes);
-  // Each has its turn also when the time is up: it then fails by itself, and leaves the answers before it alone.
-  const [turns, never] = [new Turns(BATCH_WIDTH), new Stop()];
-  return Promise.all(
-    requests.map((request) => turns.take(() => fitting(() => runner.run(request, context)), never)),
-  );
-}
-
-/** Runs a batch's operations until their answers are longer together than the limit; the rest become errors, and are not run. */
-function fittingInto(limitBytes: number): (run: () => Promise<OperationResult>) => Promise<OperationResult> {
-  let bytes = 0;
-  return async (run) => {
-    if (bytes <= limitBytes) {
-      const result = await run();
-      if (result.kind === 'error') return result;
-      bytes += result.body.length;
-      if (bytes <= limitBytes) return result;
-    }
-    const message = `the answers of the batch are longer than ${limitBytes} bytes together; ask for them one by one`;
-    return { kind: 'error', error: new NearjoinError('result-too-large', message) };
-  };
 }
 
 function answerGraphqlError(
