@@ -6,6 +6,7 @@ import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Session } from '../auth/session.ts';
 import { hasuraErrorBody, loggedError, RefusedError, statusOf } from '../error-reply.ts';
+import { answerInTurn } from './answered-in-turn.ts';
 import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
 import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
@@ -48,6 +49,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     done(new RefusedError(415, 'bad-request', 'the body must be JSON in UTF-8'));
   });
   app.decorateRequest('notes', null);
+  answerInTurn(app);
   // Hooks with callbacks: an async one costs every request a promise.
   app.addHook('onRequest', (request, reply, done) => {
     request.notes = { session: null, operations: [], path: null };
