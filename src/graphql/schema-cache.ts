@@ -7,16 +7,25 @@ import type { RoleName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import { Turns } from '../core/waiting/turns.ts';
+import { visibleEntities } from '../plan/root/entities.ts';
 import { executeIntrospection, type IntrospectionRequest } from './introspection.ts';
 import { schemaSteps } from './schema.ts';
+import { sdlSteps } from './sdl.ts';
 import { inSlices } from './slices.ts';
 
 /** A role's name can be the client's invention; those that are asked for again and again are fewer than this. */
 const KEPT_SCHEMAS = 100;
 
+/** Who asks for a schema, and of which catalog. */
+interface Whose {
+  readonly catalog: Catalog;
+  readonly role: RoleName;
+}
+
 /** Keeps the schemas of the roles that asked last, each built once per catalog. Large ones take seconds, so they are built in slices. */
 export class SchemaCache {
   readonly #schemas = new WeakMap<Catalog, LRUCache<RoleName, Promise<GraphQLSchema>>>();
+  readonly #sdl = new WeakMap<GraphQLSchema, Promise<string>>();
   readonly #answers: IntrospectionAnswers;
   readonly #clock: Clock;
 
@@ -36,9 +45,17 @@ export class SchemaCache {
     });
   }
 
+  /** What the role may ask, as the text that a gateway of a federation wants. */
+  async sdl({ catalog, role }: Whose): Promise<string> {
+    const schema = await this.schema(catalog, role);
+    return keptIn(this.#sdl, schema, () =>
+      inSlices(sdlSteps(schema, visibleEntities(catalog, role)), this.#clock),
+    );
+  }
+
   /** Answers an operation's introspection fields for a role, by response key; the signal ends the wait for it. */
   async introspect(
-    { catalog, role }: { readonly catalog: Catalog; readonly role: RoleName },
+    { catalog, role }: Whose,
     request: IntrospectionRequest,
     signal: StopSignal,
   ): Promise<ReadonlyMap<string, JsonText>> {

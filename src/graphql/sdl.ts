@@ -7,20 +7,14 @@ import {
   isSpecifiedScalarType,
   printType,
 } from 'graphql';
-import type { Catalog } from '../catalog/catalog.ts';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
-import { keptIn } from '../core/kept-in.ts';
-import type { RoleName } from '../core/names.ts';
-import type { Clock } from '../core/waiting/clock.ts';
 import type { VisibleTable } from '../plan/role/visible.ts';
-import { ENTITIES, ENTITY, SERVICE, visibleEntities } from '../plan/root/entities.ts';
-import { inSlices, type Steps } from './slices.ts';
+import { ENTITIES, ENTITY, SERVICE } from '../plan/root/entities.ts';
+import type { Steps } from './slices.ts';
 
 /** What a federation adds itself. */
 const ITS_OWN: ReadonlySet<string> = new Set(['_Service', '_Any', ENTITY]);
 const ITS_FIELDS: ReadonlySet<string> = new Set([SERVICE, ENTITIES]);
-
-const printed = new WeakMap<GraphQLSchema, Promise<string>>();
 
 /** The members of `_service` that were asked for; null stands for the schema's text. */
 export function serviceText(
@@ -32,15 +26,7 @@ export function serviceText(
 }
 
 /** A role's schema as a gateway wants it: without what the federation adds, and with the keys of entities. */
-export function sdlOf(
-  schema: GraphQLSchema,
-  { catalog, role }: { readonly catalog: Catalog; readonly role: RoleName },
-  clock: Clock,
-): Promise<string> {
-  return keptIn(printed, schema, () => inSlices(sdlSteps(schema, visibleEntities(catalog, role)), clock));
-}
-
-function* sdlSteps(schema: GraphQLSchema, entities: readonly VisibleTable[]): Steps<string> {
+export function* sdlSteps(schema: GraphQLSchema, entities: readonly VisibleTable[]): Steps<string> {
   const keys = new Map(
     entities.map(({ table }) => [table.typeName, table.primaryKey.map(({ field }) => field).join(' ')]),
   );

@@ -1,4 +1,12 @@
-import type { CallArgument, ColumnType, FunctionCall, GivenSlot, Signature, Slot } from '../catalog.ts';
+import type {
+  CallArgument,
+  Callable,
+  ColumnType,
+  FunctionCall,
+  GivenSlot,
+  Signature,
+  Slot,
+} from '../catalog.ts';
 import { scalarName } from '../introspect/column-type.ts';
 import type { FoundFunction } from '../introspect/found-functions.ts';
 
@@ -27,6 +35,11 @@ export function signatureOf(found: FoundFunction, implicit: Implicit): Signature
 /** The arguments of a function that requests give. */
 export function givenSlots({ slots }: Signature): readonly GivenSlot[] {
   return slots.filter((slot) => slot.kind === 'given');
+}
+
+/** Whether requests give arguments: conditions, orderings and rules have no place for any. */
+export function takesArguments({ signature }: Callable): boolean {
+  return givenSlots(signature).length > 0;
 }
 
 /** A call with what it passes. */

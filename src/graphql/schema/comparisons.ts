@@ -3,12 +3,11 @@ import {
   type GraphQLInputFieldConfig,
   GraphQLInputObjectType,
   type GraphQLInputType,
-  GraphQLString,
 } from 'graphql';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
+import { isObjectOperand, operandOf } from '../../catalog/conditions/operand-type.ts';
 import type { Operator } from '../../catalog/conditions/operators.ts';
 import {
-  baseType,
   castsOf,
   castTypeName,
   comparisonTypeName,
@@ -16,7 +15,7 @@ import {
   operatorsOf,
   operatorsOfColumn,
 } from '../../catalog/conditions/operators.ts';
-import { type ObjectOperand, objectOperand } from '../../catalog/conditions/spatial-operators.ts';
+import type { ObjectOperand } from '../../catalog/conditions/spatial-operators.ts';
 import type { Spelling } from '../../catalog/part/spelling.ts';
 import { listOf, type Member, required, sorted, type TypeRegistry } from './named.ts';
 import type { ValueTypes } from './values.ts';
@@ -102,27 +101,10 @@ export class ComparisonTypes {
   }
 
   #operand(type: ColumnType, operator: Operator): GraphQLInputType {
-    const object = objectOperand(operator, baseType(type));
-    if (object !== null) return this.#object(object);
-    const scalar = this.#registry.scalar(type.scalar);
-    const same = type.kind === 'array' ? listOf(scalar) : scalar;
-    switch (operandShape(operator)) {
-      case 'same':
-      case 'pattern':
-        return same;
-      case 'list':
-        return listOf(same);
-      case 'text':
-      case 'jsonpath':
-        return GraphQLString;
-      case 'text-list':
-      case 'lquery-list':
-        return listOf(GraphQLString);
-      case 'lquery':
-        return this.#registry.scalar('lquery');
-      case 'ltxtquery':
-        return this.#registry.scalar('ltxtquery');
-    }
+    const operand = operandOf(operator, type);
+    if (isObjectOperand(operand)) return this.#object(operand);
+    const one = this.#values.plain(operand.type);
+    return operand.list ? listOf(one) : one;
   }
 
   #object({ typeName, members }: ObjectOperand): GraphQLInputObjectType {

@@ -5,7 +5,7 @@ import {
   GraphQLInputObjectType,
   type GraphQLInputType,
 } from 'graphql';
-import { givenSlots } from '../../catalog/call/function-arguments.ts';
+import { takesArguments } from '../../catalog/call/function-arguments.ts';
 import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
 import {
   argumentColumns,
@@ -97,13 +97,13 @@ export class InputTypes {
     return visibleComputedFields(this.#kit.catalog, view)
       .map(({ field }) => field)
       .filter(isValue)
-      .filter(({ signature }) => givenSlots(signature).length === 0);
+      .filter((field) => !takesArguments(field));
   }
 
   /** Computed fields without arguments that return rows. */
   #bareRows(view: VisibleTable): readonly { readonly name: string; readonly target: VisibleTable }[] {
     return visibleComputedFields(this.#kit.catalog, view).flatMap(({ field, target }) =>
-      target === null || givenSlots(field.signature).length > 0 ? [] : [{ name: field.name, target }],
+      target === null || takesArguments(field) ? [] : [{ name: field.name, target }],
     );
   }
 

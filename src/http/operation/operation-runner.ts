@@ -2,6 +2,7 @@ import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
 import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../../core/names.ts';
+import type { Clock } from '../../core/waiting/clock.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 import { within } from '../../core/waiting/under.ts';
 import { openApi } from '../../graphql/open-api.ts';
@@ -28,6 +29,7 @@ import { noteOf } from './request-notes.ts';
 export interface OperationRunnerOptions extends ReadParts {
   /** Looks again at these databases, and says whether there is a newer catalog than that of `generation` then. */
   readonly renewed: (databases: readonly SourceName[], generation: number) => Promise<boolean>;
+  readonly clock: Clock;
   readonly lane: ReadLane;
   readonly metrics: Metrics;
   readonly log: Log;

@@ -1,11 +1,10 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import { limitsOf } from '../../catalog/part/api-limits.ts';
 import { type JsonText, jsonText } from '../../core/json/json-text.ts';
-import type { Clock } from '../../core/waiting/clock.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { OperationRequest, Operations, PreparedOperation } from '../../graphql/operations.ts';
 import type { SchemaCache } from '../../graphql/schema-cache.ts';
-import { sdlOf, serviceText } from '../../graphql/sdl.ts';
+import { serviceText } from '../../graphql/sdl.ts';
 import { bindParams } from '../../plan/bind.ts';
 import type { CompiledPlan } from '../../read/compiled-plan.ts';
 import type { FreshnessRequest } from '../../read/freshness.ts';
@@ -51,7 +50,6 @@ export interface ReadParts {
   readonly catalog: () => Catalog;
   readonly operations: Operations<CompiledPlan>;
   readonly schemas: SchemaCache;
-  readonly clock: Clock;
 }
 
 /**
@@ -82,7 +80,7 @@ function introspectionOf(
   prepared: PreparedOperation<CompiledPlan>,
   { session, signal }: Pick<RunContext, 'session' | 'signal'>,
   catalog: Catalog,
-  { schemas, clock }: ReadParts,
+  { schemas }: ReadParts,
 ): PreparedRead['introspect'] {
   const roots = prepared.plan.roots.filter((root) => root.kind === 'introspection');
   if (roots.length === 0) return null;
@@ -91,9 +89,7 @@ function introspectionOf(
     const request = { document, operation, variables: Object.fromEntries(prepared.variables) };
     const whose = { catalog, role: session.role };
     const answers = await schemas.introspect(whose, request, signal);
-    const sdl = roots.every(({ service }) => service === null)
-      ? ''
-      : await sdlOf(await schemas.schema(catalog, session.role), whose, clock);
+    const sdl = roots.every(({ service }) => service === null) ? '' : await schemas.sdl(whose);
     return roots.map(({ key, service }) =>
       service === null ? (answers.get(key) ?? jsonText('null')) : serviceText(service, sdl),
     );

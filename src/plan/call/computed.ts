@@ -1,4 +1,4 @@
-import { callOf, givenSlots } from '../../catalog/call/function-arguments.ts';
+import { callOf, takesArguments } from '../../catalog/call/function-arguments.ts';
 import { looseRows } from '../../catalog/call/loose-rows.ts';
 import {
   type CallArgument,
@@ -46,7 +46,7 @@ export function comparedValue(planning: Planning, { view, place }: Rows, name: s
 
 /** A computed value as a column, whoever may see it; null when the field returns rows, or takes arguments: conditions and rules can pass none. */
 export function ruledValue(planning: Planning, table: Table, field: ComputedField): Column | null {
-  if (!isValue(field) || givenSlots(field.signature).length > 0) return null;
+  if (!isValue(field) || takesArguments(field)) return null;
   return planning.computed.bare(table, field, () => bareArguments(planning, field.signature));
 }
 
@@ -75,7 +75,7 @@ export function comparedRows(
   name: string,
 ): (CalledRows & { readonly target: Rows }) | null {
   const found = visibleComputed(planning.catalog, rows.view, name);
-  if (found === null || found.target === null || givenSlots(found.field.signature).length > 0) return null;
+  if (found === null || found.target === null || takesArguments(found.field)) return null;
   const args = bareArguments(planning, found.field.signature);
   return openView(planning, rows.place, { ...found, args, target: found.target });
 }
@@ -93,7 +93,7 @@ function openView(
 
 /** The computed rows that a rule names, whoever may see them; null when the field returns a value or takes arguments. */
 export function ruledRows(planning: Planning, place: Place, field: ComputedField): CalledRows | null {
-  if (field.returns.kind !== 'table' || givenSlots(field.signature).length > 0) return null;
+  if (field.returns.kind !== 'table' || takesArguments(field)) return null;
   const table = findTable(planning.catalog, place.table.source, field.returns.table);
   if (table === undefined) return null;
   const args = bareArguments(planning, field.signature);

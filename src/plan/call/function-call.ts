@@ -1,4 +1,4 @@
-import { givenSlots } from '../../catalog/call/function-arguments.ts';
+import { givenSlots, takesArguments } from '../../catalog/call/function-arguments.ts';
 import type { CallArgument, Callable, GivenSlot, Signature, Slot } from '../../catalog/catalog.ts';
 import { plainOperand } from '../../catalog/conditions/operand-type.ts';
 import { NearjoinError } from '../../core/errors.ts';
@@ -19,7 +19,7 @@ export function planArguments(
   field: CollectedField,
 ): { readonly args: readonly CallArgument[]; readonly rest: CollectedField } {
   const rest = new Map(field.arguments);
-  const hasArgs = givenSlots(called.signature).length > 0;
+  const hasArgs = takesArguments(called);
   const node = hasArgs ? rest.get(ARGS) : undefined;
   if (hasArgs) rest.delete(ARGS);
   const at = { path: `${field.at.path}.args.${ARGS}`, depth: field.at.depth + 1 };

@@ -1,4 +1,4 @@
-import { givenSlots } from '../../catalog/call/function-arguments.ts';
+import { takesArguments } from '../../catalog/call/function-arguments.ts';
 import { looseRows } from '../../catalog/call/loose-rows.ts';
 import {
   type Catalog,
@@ -154,7 +154,7 @@ export function aggregatedComputed(
   member: string,
 ): { readonly name: string; readonly target: VisibleTable } | null {
   for (const { field, target } of visibleComputedFields(catalog, from)) {
-    if (target === null || givenSlots(field.signature).length > 0) continue;
+    if (target === null || takesArguments(field)) continue;
     if (aggregateField(from, field) === member) return { name: field.name, target };
   }
   return null;

@@ -5,7 +5,7 @@ import { printTable } from '../../../core/names.ts';
 import { aggregatedBy, readExists, ruleMember } from '../../../core/row-rule.ts';
 import type { SelectPermissionEntry } from '../../../metadata/model/permissions.ts';
 import type { TableMetadata } from '../../../metadata/model.ts';
-import { givenSlots } from '../../call/function-arguments.ts';
+import { takesArguments } from '../../call/function-arguments.ts';
 import type { Column, ColumnType, ComputedField, Table } from '../../catalog.ts';
 import {
   PREDICATE_FUNCTIONS,
@@ -143,7 +143,7 @@ function checkMember(key: string, value: unknown, scope: Scope): void {
 
 /** A rule cannot pass arguments. A condition on returned rows is checked as one on their table. */
 function checkComputedMember(field: ComputedField, value: unknown, scope: Scope): void {
-  if (givenSlots(field.signature).length > 0)
+  if (takesArguments(field))
     throw new Unresolvable('Computed columns with input arguments cannot be part of the where clause');
   if (field.returns.kind === 'scalar')
     return checkColumn(computedColumn(field, field.returns.type), value as Json, comparisonScope(scope));
