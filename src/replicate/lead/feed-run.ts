@@ -48,12 +48,13 @@ export async function runFeed(scene: FeedScene, signal: AbortSignal): Promise<vo
   }
 }
 
-/** What comes before the stream is open. */
-interface Begun {
+/** What is known when the stream can be opened. */
+interface Prepared {
   readonly start: Start;
   readonly remaining: Remaining;
 }
 
+/** What a stream is followed with. */
 interface Parts {
   readonly applier: Applier;
   readonly stream: ChangeStream;
@@ -88,7 +89,7 @@ class FeedRun {
     const stage = (await canStage(client)) ? options.limits.stage : null;
     const applier = new Applier({ client, stage, lease, seq, onStep: options.onStep });
     const types = new SourceTypes();
-    const begin = async (exclusively: Exclusively, stop: AbortSignal): Promise<Begun> => {
+    const prepare = async (exclusively: Exclusively, stop: AbortSignal): Promise<Prepared> => {
       const means = { identity: await identifying, applier, exclusively, sinks: this.#sinks };
       const start = await findStart(this.#scene, stored, means, stop);
       // No copy is under way yet that would have to be stopped.
@@ -96,8 +97,8 @@ class FeedRun {
       // Before the first change is read: a table that is broken or not published must not count as fresh.
       return { start, remaining: await lookAtTables(this.#scene, tools, new Set(), stop) };
     };
-    const begun = { pid: this.#session.pid, exclusively: applier.exclusively.bind(applier) };
-    const { start, remaining } = await toldWhile(this.#scene, begun, begin, signal);
+    const writer = { pid: this.#session.pid, exclusively: applier.exclusively.bind(applier) };
+    const { start, remaining } = await toldWhile(this.#scene, writer, prepare, signal);
     await this.#bindTables();
     signal.throwIfAborted();
     const isEarly = this.#scene.early.isAllowed && !isCopying(remaining);

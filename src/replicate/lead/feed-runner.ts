@@ -10,9 +10,9 @@ import { type FeedOptions, REFUSED_MS } from '../feed-options.ts';
 import { ProbePace } from '../follow/probe-pace.ts';
 import { say } from '../say.ts';
 import { applicationName, LEAVE_MS, Session } from '../session.ts';
-import { AwayWatch } from '../slot/away-watch.ts';
 import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
 import { readerName, slotName } from '../slot/names.ts';
+import { SlotWatch } from '../slot/slot-watch.ts';
 import { withConnector } from '../slot/with-connector.ts';
 import { CopiesKept, dropCopies, endFeed } from '../table/orphans.ts';
 import { NOTHING, type Wanted } from '../table/wanted.ts';
@@ -52,7 +52,7 @@ export class FeedRunner {
   #removal: FeedRemoval | null = null;
   #slot: string | null = null;
   #isDropped = false;
-  #away: AwayWatch | null = null;
+  #slotWatch: SlotWatch | null = null;
   /** The last connection to the source lasted for a while, so its failure is the first of a new series. */
   #wasThere = false;
   #done: Promise<void> | null = null;
@@ -124,7 +124,7 @@ export class FeedRunner {
       } catch (error) {
         if (signal.aborted) break;
         this.#isDropped = await this.#failed(error, signal);
-        this.#watchTarget();
+        this.#watchSlot();
         if (this.#wanted.isNothing || isDatabaseGone(error)) backoff = slow;
       }
       if (this.#isDropped) break;
@@ -133,21 +133,21 @@ export class FeedRunner {
       // Ends early when what is wanted changes.
       await restUnless(this.#wake, { clock: this.#options.clock, ms: backoff.nextMs() }, signal);
     }
-    await this.#back();
+    await this.#endSlotWatch();
   }
 
-  /** Watches the target's slot while the source is away; until `#back`. */
-  #watchTarget(): void {
+  /** Watches the target's slot while the source is away; until `#endSlotWatch`. */
+  #watchSlot(): void {
     const { connect } = this.#options;
     const slot = this.#knownSlot;
-    if (this.#away !== null || slot === null || connect === null || this.#wanted.isNothing) return;
-    this.#away = new AwayWatch(this.#options, connect(slot));
+    if (this.#slotWatch !== null || slot === null || connect === null || this.#wanted.isNothing) return;
+    this.#slotWatch = new SlotWatch(this.#options, connect(slot));
   }
 
-  async #back(): Promise<void> {
-    const away = this.#away;
-    this.#away = null;
-    await away?.stop();
+  async #endSlotWatch(): Promise<void> {
+    const watch = this.#slotWatch;
+    this.#slotWatch = null;
+    await watch?.stop();
   }
 
   /** True when the feed is given up. */
@@ -192,7 +192,7 @@ export class FeedRunner {
       const owning = { ...this.#options, isWanted, wake: this.#wake };
       const id = await ownSchema(session.client, owning, stop);
       if (id === null) return this.#wanted.isNothing;
-      await this.#back();
+      await this.#endSlotWatch();
       const name = slotName(id, target);
       if (this.#slot === null) {
         this.#slot = name;
@@ -205,7 +205,7 @@ export class FeedRunner {
         clock,
         stop,
       );
-      // Removed by who led it, it is gone for all who do not want it either; its lock goes with the session.
+      // Its leader has removed the feed, so it is gone for all who do not want it either.
       if (lease === null) return !stop.aborted && this.#wanted.isNothing;
       await listen(session.client, target, {
         wished: (wish) => this.#probePace.wish(wish),

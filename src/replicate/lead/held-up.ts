@@ -59,7 +59,7 @@ export async function tellHeldUpBySource(
 /** Does what a run begins with, such as dropping copies, and says in the status meanwhile which lock holds that up. */
 export async function toldWhile<T>(
   teller: Teller,
-  begun: { readonly pid: number; readonly exclusively: Exclusively },
+  writer: { readonly pid: number; readonly exclusively: Exclusively },
   work: (exclusively: Exclusively, stop: AbortSignal) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
@@ -68,7 +68,7 @@ export async function toldWhile<T>(
   const exclusively: Exclusively = async (each) => {
     sinceMs = clock.monotonicMs();
     try {
-      return await begun.exclusively(each);
+      return await writer.exclusively(each);
     } finally {
       sinceMs = null;
     }
@@ -82,7 +82,7 @@ export async function toldWhile<T>(
   const over = new AbortController();
   const results: T[] = [];
   await untilFirstFailure(AbortSignal.any([signal, over.signal]), [
-    (stop) => tellHeldUpBySource(teller, { pid: begun.pid, state: 'starting', pump }, stop),
+    (stop) => tellHeldUpBySource(teller, { pid: writer.pid, state: 'starting', pump }, stop),
     async (stop) => {
       results.push(await work(exclusively, stop));
       over.abort();

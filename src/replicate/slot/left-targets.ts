@@ -6,8 +6,8 @@ import { isOtherDatabase } from '../../core/postgres/database-identity.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
 import { askSource } from '../session.ts';
-import { AwayWatch } from './away-watch.ts';
 import { isDatabaseGone, type RemovalOptions } from './feed-removal.ts';
+import { SlotWatch } from './slot-watch.ts';
 import { isRead, Unread } from './unread.ts';
 import { withConnector } from './with-connector.ts';
 
@@ -47,8 +47,8 @@ interface Leaving extends LeftTarget {
 }
 
 /**
- * Where a target's address has led until it was changed, slot and publication stay behind if it leads to another database now: they are
- * dropped there as soon as the feed's copies are of that other one, after the usual while, and only when nobody reads from the slot.
+ * When a target's address is changed and leads to another database now, slot and publication stay behind in the old one. They are dropped
+ * there once the feed's copies are of the new one, after the usual while, and only when nobody reads from the slot.
  */
 export class LeftTargets {
   readonly #options: LeavingOptions;
@@ -58,12 +58,12 @@ export class LeftTargets {
     this.#options = options;
   }
 
-  /** Takes notice of a feed that was stopped because something changed; where its target still has the same address there is nothing to do. */
+  /** Takes over a feed that was stopped because something changed. Where its target still has the same address there is nothing to do. */
   leave({ source, target, sourceUrl, targetUrl, kafka, slot }: Stopped, urlNow: string | undefined): void {
     if (kafka !== null || slot === null || targetUrl === null || targetUrl === urlNow) return;
     const left = { source, target, sourceUrl, targetUrl, slot };
     const stopping = new AbortController();
-    const leaving = { ...left, stopping, done: this.#left(left, stopping.signal) };
+    const leaving = { ...left, stopping, done: this.#clearAway(left, stopping.signal) };
     this.#leaving.add(leaving);
     void leaving.done.then(() => this.#leaving.delete(leaving));
   }
@@ -86,11 +86,11 @@ export class LeftTargets {
     await Promise.all(meant.map(({ done }) => done));
   }
 
-  async #left(left: LeftTarget, signal: AbortSignal): Promise<void> {
+  async #clearAway(left: LeftTarget, signal: AbortSignal): Promise<void> {
     const { clock, limits, random, connect } = this.#options;
     // The new address may lead nowhere, until somebody sees that.
     const log = logOfFeed(this.#options.log, left);
-    const watch = new AwayWatch({ clock, limits, log }, connect(left.targetUrl, left.slot));
+    const watch = new SlotWatch({ clock, limits, log }, connect(left.targetUrl, left.slot));
     const unread = new Unread(this.#options);
     const backoff = new Backoff(limits.retryMs.first, limits.goneRetryMs, random);
     const patience = { untilMs: clock.monotonicMs() + limits.giveUpAfterMs };
@@ -98,7 +98,7 @@ export class LeftTargets {
     try {
       await withConnector(connector, signal, async () => {
         await clock.delay(limits.removalDelayMs, signal);
-        while (!signal.aborted && !(await this.#tried(left, { connector, unread, patience, signal })))
+        while (!signal.aborted && !(await this.#triedClearing(left, { connector, unread, patience, signal })))
           await clock.delay(backoff.nextMs(), signal);
       });
     } finally {
@@ -107,7 +107,7 @@ export class LeftTargets {
   }
 
   /** True when nothing is left to do. Only a target that does not answer for long is given up, not one that is waited for. */
-  async #tried(left: LeftTarget, { connector, unread, patience, signal }: Visit): Promise<boolean> {
+  async #triedClearing(left: LeftTarget, { connector, unread, patience, signal }: Visit): Promise<boolean> {
     const { clock, limits, log } = this.#options;
     const { source, target, slot } = left;
     const now = clock.monotonicMs();

@@ -4,13 +4,13 @@ import type { SourceName } from '../../core/names.ts';
 import { orStopped } from '../../core/waiting/or-stopped.ts';
 import { Backoff } from '../backoff.ts';
 import { say } from '../say.ts';
-import { AwayWatch, type AwayWatchOptions } from './away-watch.ts';
 import { FeedRemoval } from './feed-removal.ts';
 import type { NotedSlot, SlotBook } from './slot-book.ts';
+import { SlotWatch, type SlotWatchOptions } from './slot-watch.ts';
 import { withConnector } from './with-connector.ts';
 
 /** What looking after slots without a feed needs. */
-export interface UnfollowedOptions extends Pick<AwayWatchOptions, 'clock' | 'limits' | 'log'> {
+export interface UnfollowedOptions extends Pick<SlotWatchOptions, 'clock' | 'limits' | 'log'> {
   readonly book: SlotBook;
   readonly connect: (url: string, name: string) => Connector;
   readonly random: () => number;
@@ -82,7 +82,7 @@ export class UnfollowedSlots {
 
   #watch(noted: NotedSlot, targetUrl: string): Care {
     const { clock, limits, log, connect } = this.#options;
-    const watch = new AwayWatch(
+    const watch = new SlotWatch(
       { clock, limits, log: logOfFeed(log, noted) },
       connect(targetUrl, noted.slot),
     );

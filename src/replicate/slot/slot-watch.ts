@@ -6,21 +6,20 @@ import { withConnector } from './with-connector.ts';
 
 const LOOK_MS = 1_000;
 
-/** Whose target is watched, and what it may hold back. */
-export type AwayWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log'>;
+/** Whose slot is watched, and what it may hold back. */
+export type SlotWatchOptions = Pick<FeedOptions, 'clock' | 'limits' | 'log'>;
 
 /**
- * Watches the target of a feed while its source cannot be reached: nothing is read from the slot then, yet it must not
- * hold back more of the target's log than allowed, and no published table may make its owner's writes fail. Where
- * somebody reads, he sees to that himself.
+ * Watches a slot that this process does not read from, as while its source cannot be reached. It must not hold back more of the
+ * target's log than allowed, and no published table may make its owner's writes fail. Whoever reads from it sees to that himself.
  */
-export class AwayWatch {
-  readonly #options: AwayWatchOptions;
+export class SlotWatch {
+  readonly #options: SlotWatchOptions;
   readonly #stopping = new AbortController();
   readonly #unread: Unread;
   readonly #done: Promise<void>;
 
-  constructor(options: AwayWatchOptions, connector: Connector) {
+  constructor(options: SlotWatchOptions, connector: Connector) {
     this.#options = options;
     this.#unread = new Unread(options);
     this.#done = withConnector(connector, this.#stopping.signal, (open) => this.#watch(open));

@@ -3,7 +3,7 @@ import { type Connector, ConnectorError, type ConnectorFailure } from '../../../
 import { ZERO_LSN } from '../../../../src/core/position/lsn.ts';
 import { systemClock } from '../../../../src/core/waiting/clock.ts';
 import { DEFAULT_LIMITS } from '../../../../src/replicate/feed-options.ts';
-import { AwayWatch } from '../../../../src/replicate/slot/away-watch.ts';
+import { SlotWatch } from '../../../../src/replicate/slot/slot-watch.ts';
 
 /** What is done to a slot that holds so much more than it may, and whose tables cannot be let go, by the end of three looks. */
 async function done(
@@ -38,7 +38,7 @@ async function done(
     drop: () => Promise.resolve(void steps.push('drop')),
     close: () => Promise.resolve(),
   };
-  const watch = new AwayWatch(
+  const watch = new SlotWatch(
     {
       clock: { ...systemClock, delay: (ms) => Promise.resolve(void steps.push(`rest ${ms}`)) },
       limits: { ...DEFAULT_LIMITS, unreadMs: 0 },
