@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { formatLsn, lsnFromBits } from '../../src/core/position/lsn.ts';
 import { eventually } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
-import { faultOf, sessionFault } from './check.ts';
+import { randomFrom } from '../support/random-from.ts';
+import { Checker } from './checker.ts';
 import { chooseFault } from './faults.ts';
-import { type Answered, Reader } from './readers.ts';
+import { Reader } from './readers.ts';
 import { pause } from './target.ts';
 import { World } from './world.ts';
 
@@ -23,64 +25,6 @@ beforeAll(async () => {
 
 afterAll(() => world?.close());
 
-/** Mulberry32: small, and the same for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-/** Holds answers against the log as far as that is read, so that a long run does not have to keep them. */
-class Checker {
-  readonly #readers: readonly Reader[];
-  /** Of each reader: its answers without their text. */
-  readonly #done: Answered[][];
-  readonly #happened: readonly string[];
-  readonly faults: string[] = [];
-  readonly seen: Record<string, number> = {};
-
-  constructor(readers: readonly Reader[], happened: readonly string[]) {
-    this.#readers = readers;
-    this.#done = readers.map(() => []);
-    this.#happened = happened;
-  }
-
-  check(upTo: bigint): void {
-    for (const [at, reader] of this.#readers.entries()) {
-      const ready = reader.answers.findIndex(({ position }) => position !== null && position > upTo);
-      const answers = reader.answers.splice(0, ready === -1 ? reader.answers.length : ready);
-      for (const answer of answers) {
-        this.#look(answer);
-        this.#done[at]?.push({ ...answer, text: answer.text.slice(0, 200) });
-      }
-    }
-  }
-
-  /** Readers with a token of their own never go back. */
-  checkSessions(): void {
-    for (const [at, answers] of this.#done.entries()) {
-      const fault = this.#readers[at]?.style === 'session' ? sessionFault(answers, world.target) : null;
-      if (fault !== null) this.faults.push(fault);
-    }
-  }
-
-  #look(answer: Answered): void {
-    const kind = answer.route === 'error' ? `error ${answer.code}` : answer.route;
-    this.seen[kind] = (this.seen[kind] ?? 0) + 1;
-    const fault = faultOf(answer, world.target);
-    if (fault === null || this.faults.length >= 5) return;
-    const { text: _, ...rest } = answer;
-    const asked = JSON.stringify(rest, (_key, value: unknown) =>
-      typeof value === 'bigint' ? value.toString(16) : value,
-    );
-    this.faults.push(`${fault}\n  ${asked}\n  before it: ${this.#happened.slice(-4).join(', ')}`);
-  }
-}
-
 test('every answer is the state of the target at the position it names, whatever breaks', {
   timeout: BUDGET_MS + 300_000,
 }, async () => {
@@ -91,7 +35,7 @@ test('every answer is the state of the target at the position it names, whatever
     { length: READERS },
     (_, at) => new Reader(at, () => [world.api, world.both], world.target, randomFrom(SEED + 1 + at)),
   );
-  const checker = new Checker(readers, happened);
+  const checker = new Checker(readers, world.target, happened);
   world.target.startWriting(randomFrom(SEED + 100), WRITERS);
   const reading = readers.map((reader) => reader.run(stop.signal));
   const begunMs = performance.now();
@@ -143,8 +87,7 @@ function isEnough({ seen: { cache = 0, live = 0 } }: Checker): boolean {
 /** When writes stop, the cache is the target, and the product's own comparison says so. */
 async function expectConverged(): Promise<void> {
   const { model } = world.target;
-  const lsn = model.endOf(model.last);
-  const token = `pg2:${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`;
+  const token = `pg2:${formatLsn(lsnFromBits(model.endOf(model.last)))}`;
   // A node waits for the cache only so long for one query; the machine may be busy.
   const text = await eventually(async () => {
     const answer = await world.api.graphql(world.query, {

@@ -1,11 +1,13 @@
+import { randomFrom } from '../support/random-from.ts';
+
 /** Repeatable choices: the same seed makes the same ones. */
 export class Random {
-  #state: number;
+  readonly #next: () => number;
   /** Choices of values: given a seed of their own they can be made anew while everything else stays as it is. */
   readonly values: Random;
 
   constructor(seed: number, valueSeed?: number) {
-    this.#state = seed >>> 0;
+    this.#next = randomFrom(seed);
     this.values = valueSeed === undefined ? this : new Random(valueSeed);
   }
 
@@ -40,14 +42,5 @@ export class Random {
   /** What one of the makers makes. */
   oneOf<T>(makers: readonly (() => T)[]): T {
     return this.pick(makers)();
-  }
-
-  /** Mulberry32. */
-  #next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   }
 }
