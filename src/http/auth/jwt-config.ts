@@ -65,6 +65,7 @@ function sourceInfo(source: ClaimSource): unknown {
     : { path: source.text, default: source.initial };
 }
 
+const ALLOWED_ROLES = 'x-hasura-allowed-roles';
 const DEFAULT_NAMESPACE = 'https://hasura.io/jwt/claims';
 const TYPES = [
   'HS256',
@@ -91,6 +92,7 @@ const shape = z.strictObject({
   jwk_url: z
     .string()
     .regex(/^https?:\/\//)
+    .refine((url) => URL.canParse(url))
     .optional(),
   claims_namespace: z.string().optional(),
   claims_namespace_path: z.string().optional(),
@@ -176,11 +178,24 @@ function sharedKey(text: string, bits: number): Uint8Array {
 }
 
 function publicKey(pem: string, type: string): KeyObject {
-  const expected = type.startsWith('RS') ? 'rsa' : type.startsWith('ES') ? 'ec' : 'ed25519';
   const key = readPublicKey(pem);
-  if (key.asymmetricKeyType !== expected) throw new TypeError(`the key is not one of type ${type}`);
+  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const expected = CURVES.get(type) ?? (type.startsWith('RS') ? 'rsa' : 'ed25519');
+  if ((namedCurve ?? key.asymmetricKeyType) !== expected)
+    throw new TypeError(`the key is not one of type ${type}`);
+  if (expected === 'rsa' && modulusLength < LEAST_RSA_BITS)
+    throw new TypeError(`the key must have at least ${LEAST_RSA_BITS} bits`);
   return key;
 }
+
+/** As Node calls them. */
+const CURVES: ReadonlyMap<string, string> = new Map([
+  ['ES256', 'prime256v1'],
+  ['ES384', 'secp384r1'],
+  ['ES512', 'secp521r1'],
+]);
+/** What RFC 7518 asks of keys for `RS256` and the like. */
+const LEAST_RSA_BITS = 2048;
 
 function readPublicKey(pem: string): KeyObject {
   try {
@@ -201,25 +216,31 @@ function claimsOf(secret: Shape): ClaimsPlace {
 }
 
 function claimSources(map: NonNullable<Shape['claims_map']>): ReadonlyMap<string, ClaimSource> {
-  const sources = new Map<string, ClaimSource>();
-  for (const [name, source] of Object.entries(map)) {
-    const literal = typeof source === 'string' || Array.isArray(source);
-    sources.set(
-      name.toLowerCase(),
-      literal
-        ? { kind: 'literal', value: source }
-        : {
-            kind: 'path',
-            text: source.path,
-            path: pathOf(source.path, 'claims_map'),
-            initial: source.default,
-          },
-    );
-  }
-  for (const required of ['x-hasura-allowed-roles', 'x-hasura-default-role']) {
+  const sources = new Map(
+    Object.entries(map).map(([name, source]) => claimSource(name.toLowerCase(), source)),
+  );
+  for (const required of [ALLOWED_ROLES, 'x-hasura-default-role']) {
     if (!sources.has(required)) throw new TypeError(`claims_map must name ${required}`);
   }
   return sources;
+}
+
+function claimSource(name: string, source: z.infer<typeof mapped>): readonly [string, ClaimSource] {
+  const isLiteral = typeof source === 'string' || Array.isArray(source);
+  const value = isLiteral ? source : (source.default ?? undefined);
+  if (value !== undefined && !isClaimValue(name, value)) {
+    const kind = name === ALLOWED_ROLES ? 'a list of roles' : 'a string';
+    throw new TypeError(`claims_map must give ${name} ${kind}`);
+  }
+  if (isLiteral) return [name, { kind: 'literal', value }];
+  const path = pathOf(source.path, 'claims_map');
+  return [name, { kind: 'path', text: source.path, path, initial: value }];
+}
+
+/** Another would be refused in every token. */
+function isClaimValue(name: string, value: unknown): boolean {
+  if (name !== ALLOWED_ROLES) return typeof value === 'string';
+  return Array.isArray(value) && value.every((role) => typeof role === 'string');
 }
 
 function pathOf(text: string, member: string): JsonPath {
