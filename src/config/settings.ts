@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { FALLBACKS } from '../core/fallback.ts';
+import { httpUrl } from '../http/auth/http-url.ts';
 import { jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
 import {
   type ApiPart,
@@ -9,7 +10,6 @@ import {
   corsDomains,
   hostAndPort,
   hostName,
-  httpUrl,
   list,
   postgresUrl,
   secret,

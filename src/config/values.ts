@@ -82,11 +82,6 @@ export const hostAndPort: z.ZodType<string, string> = z.string().refine((value) 
   return isPort(port);
 }, 'expected host:port, host:port');
 
-/** A URL a webhook can be called at. */
-export const httpUrl: z.ZodType<string, string> = z
-  .string()
-  .refine((value) => /^https?:$/.test(protocolOf(value)), 'expected an http or https URL');
-
 /** A Postgres connection URL; one to a folder of sockets names no host. */
 export const postgresUrl: z.ZodType<string, string> = z
   .string()
@@ -110,10 +105,6 @@ export const corsDomains: z.ZodType<CorsPolicy, string> = z
 
 function isPort(digits: string): boolean {
   return Number(digits) >= 1 && Number(digits) <= 65_535;
-}
-
-function protocolOf(value: string): string {
-  return URL.canParse(value) ? new URL(value).protocol : '';
 }
 
 function originOf(value: string): AllowedOrigin | null {

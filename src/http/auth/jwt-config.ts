@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { jsonIn } from '../../core/json/json-in.ts';
+import { httpUrl } from './http-url.ts';
 import { type JsonPath, parseJsonPath } from './json-path.ts';
 
 /** What verifies a signature: a key of ours, or whatever an identity provider publishes. */
@@ -89,11 +90,7 @@ const mapped = z.union([
 const shape = z.strictObject({
   type: z.enum(TYPES).optional(),
   key: z.string().min(1).optional(),
-  jwk_url: z
-    .string()
-    .regex(/^https?:\/\//)
-    .refine((url) => URL.canParse(url))
-    .optional(),
+  jwk_url: httpUrl.optional(),
   claims_namespace: z.string().optional(),
   claims_namespace_path: z.string().optional(),
   claims_format: z.enum(['json', 'stringified_json']).optional(),

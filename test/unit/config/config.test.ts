@@ -111,6 +111,8 @@ describe('readConfig', () => {
     ['NEARJOIN_JWT_SECRET', '{"type":"HS256","key":"hunter2"}'],
     ['NEARJOIN_JWT_SECRET', 'hunter2'],
     ['NEARJOIN_ADMIN_SECRETS', 'hunter2'],
+    ['NEARJOIN_AUTH_HOOK', 'https://me:hunter2@auth.example.com'],
+    ['NEARJOIN_JWT_SECRET', '{"jwk_url":"https://me:hunter2@auth.example.com/keys"}'],
   ])('a malformed %s never shows its value', (name, value) => {
     const message = messageOf(() => readConfig({ [name]: value, NEARJOIN_ADMIN_SECRET: 'x' }));
     expect(message).toContain(name);
