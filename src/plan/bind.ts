@@ -4,6 +4,7 @@ import { isShape } from '../catalog/conditions/spatial-operators.ts';
 import { must, unreachable } from '../core/assert.ts';
 import { NearjoinError } from '../core/errors.ts';
 import { arrayLiteral } from '../core/postgres/array-literal.ts';
+import type { TextValues } from '../core/postgres/text-values.ts';
 import { tooComplex } from './budget.ts';
 import type { Variables } from './operation/variables.ts';
 import type { Param, QueryPlan } from './plan.ts';
@@ -26,7 +27,7 @@ export function bindParams(
   plan: Pick<QueryPlan, 'params' | 'sessionVariables'>,
   variables: Variables,
   session: SessionVariables,
-): readonly (string | null)[] {
+): TextValues {
   const missing = plan.sessionVariables.filter((name) => !session.has(name));
   if (missing.length > 0) {
     const names = missing.map((name) => JSON.stringify(name)).join(', ');

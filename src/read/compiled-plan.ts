@@ -2,6 +2,7 @@ import { must } from '../core/assert.ts';
 import type { SourceName } from '../core/names.ts';
 import type { QueryPlan, RootField } from '../plan/plan.ts';
 import { SourceGroup } from './source-group.ts';
+import type { WireRow } from './wire/request.ts';
 
 /** One piece of the answer's data, in the order of the request. */
 export type Piece =
@@ -60,7 +61,7 @@ function constantJson(root: RootField): string {
 /** Puts the answer together from the cells of every group; the whole answer of one group is not copied. */
 export function assemble(
   compiled: CompiledPlan,
-  cells: readonly (readonly (Buffer | null)[])[],
+  cells: readonly WireRow[],
   introspection: readonly string[],
 ): Buffer {
   if (compiled.pieces === null) return must(cells[0]?.[0], 'answer of the only database');
@@ -77,11 +78,7 @@ export function assemble(
   return Buffer.concat(parts);
 }
 
-function pieceJson(
-  piece: Piece,
-  cells: readonly (readonly (Buffer | null)[])[],
-  introspection: readonly string[],
-): Buffer {
+function pieceJson(piece: Piece, cells: readonly WireRow[], introspection: readonly string[]): Buffer {
   switch (piece.kind) {
     case 'cell':
       return cells[piece.group]?.[piece.cell] ?? Buffer.from('null');

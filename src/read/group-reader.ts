@@ -25,6 +25,7 @@ import type { StatusBoard } from './status-board.ts';
 import { cacheLeaves, leafKey, notFresh, type TargetRead } from './target-read.ts';
 import { untilFresh, waitFor } from './wait.ts';
 import { isConnectionLost } from './wire/failure.ts';
+import type { WireRow } from './wire/request.ts';
 
 /** One request, as far as one source database is concerned. */
 export interface GroupRequest extends Pick<ReadRequest, 'values' | 'freshness' | 'signal'> {
@@ -33,7 +34,7 @@ export interface GroupRequest extends Pick<ReadRequest, 'values' | 'freshness' |
 
 /** What one source database answered. */
 export interface GroupAnswer {
-  readonly cells: readonly (Buffer | null)[];
+  readonly cells: WireRow;
   readonly targets: readonly TargetReport[];
 }
 

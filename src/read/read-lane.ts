@@ -16,6 +16,7 @@ import { refuseBeyondRoots } from './refuse-token.ts';
 import { DEFAULT_READ_SETTINGS, type ReadSettings } from './settings.ts';
 import type { SourceGroup } from './source-group.ts';
 import { StatusBoard } from './status-board.ts';
+import type { WireRow } from './wire/request.ts';
 import { SpareBuffers } from './wire/spare-buffers.ts';
 
 /** What a read lane needs. */
@@ -115,6 +116,6 @@ export class ReadLane {
 }
 
 /** A stream's statement ends with its cursor. */
-function cursorOf({ plan }: CompiledPlan, cells: readonly (Buffer | null)[]): string | null {
+function cursorOf({ plan }: CompiledPlan, cells: WireRow): string | null {
   return plan.cursor === null ? null : (cells.at(-1)?.toString('utf8') ?? null);
 }

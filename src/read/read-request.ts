@@ -1,4 +1,5 @@
 import type { JsonText } from '../core/json/json-text.ts';
+import type { TextValues } from '../core/postgres/text-values.ts';
 import type { StopSignal } from '../core/waiting/stop-signal.ts';
 import type { CompiledPlan } from './compiled-plan.ts';
 import type { FreshnessRequest, TargetReport } from './freshness.ts';
@@ -6,8 +7,8 @@ import type { FreshnessRequest, TargetReport } from './freshness.ts';
 /** One operation to answer. */
 export interface ReadRequest {
   readonly plan: CompiledPlan;
-  /** In the order of `QueryPlan.params`, in Postgres' text form. */
-  readonly values: readonly (string | null)[];
+  /** In the order of `QueryPlan.params`. */
+  readonly values: TextValues;
   /** Answers of introspection fields, by their index in the plan. */
   readonly introspection: readonly JsonText[];
   readonly freshness: FreshnessRequest;

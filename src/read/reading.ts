@@ -3,6 +3,7 @@ import type { SourceName } from '../core/names.ts';
 import type { Token } from '../core/position/token.ts';
 import type { SourceTime } from '../core/position/watermark.ts';
 import { type Label, labelOf } from './labels.ts';
+import type { WireRow } from './wire/request.ts';
 
 /** How far a target was before its rows were read (if a token asked for that), and how far afterwards. */
 export interface Reached {
@@ -15,7 +16,7 @@ export interface Reached {
 /** The row of a root statement, taken apart. */
 export interface Reading {
   /** JSON first; what follows is no part of the answer. */
-  readonly cells: readonly (Buffer | null)[];
+  readonly cells: WireRow;
   readonly now: SourceTime | null;
   readonly labels: ReadonlyMap<SourceName, Label>;
   /** Positions of the snapshots that live rows come from. */
@@ -26,11 +27,7 @@ export interface Reading {
 const NO_POSITIONS: ReadonlyMap<SourceName, Reached> = new Map();
 
 /** Takes apart JSON cells, and where there are feeds the text of the source's clock and one label per feed. */
-export function readingOf(
-  row: readonly (Buffer | null)[],
-  jsonCells: number,
-  targets: readonly SourceName[],
-): Reading {
+export function readingOf(row: WireRow, jsonCells: number, targets: readonly SourceName[]): Reading {
   const labels = new Map<SourceName, Label>();
   if (targets.length === 0) return { cells: row, now: null, labels, positions: NO_POSITIONS };
   const words = must(row[jsonCells], 'labels of a root statement').toString('latin1').split(' ');

@@ -1,3 +1,4 @@
+import type { TextValues } from '../core/postgres/text-values.ts';
 /** SQL text with `$1…` parameters; equal texts are equal statements and share a prepared one. */
 export interface Statement {
   readonly text: string;
@@ -32,9 +33,9 @@ export type StatementParameter =
 /** Values for a statement's parameters, in order: the request's own, and what `fill` gives for every other parameter. */
 export function boundValues(
   { parameters }: Pick<Statement, 'parameters'>,
-  values: readonly (string | null)[],
+  values: TextValues,
   fill: (parameter: Exclude<StatementParameter, { kind: 'plan' }>) => string | null = () => null,
-): readonly (string | null)[] {
+): TextValues {
   return parameters.map((parameter) =>
     parameter.kind === 'plan' ? (values[parameter.index] ?? null) : fill(parameter),
   );

@@ -1,6 +1,6 @@
 import { baseType } from '../catalog/conditions/operators.ts';
+import { runsStatement } from '../plan/places-in.ts';
 import type { Field, Param, RootField } from '../plan/plan.ts';
-import { runsStatement } from '../plan/touches.ts';
 import type { Statement, Together } from './statement.ts';
 import { isSplitElsewhere } from './types.ts';
 

@@ -2,9 +2,9 @@ import type { Column } from '../../catalog/catalog.ts';
 import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import type { SourceName } from '../../core/names.ts';
 import { computedIn } from '../../plan/computed-parts.ts';
+import { filtersOfRoot, placesIn } from '../../plan/places-in.ts';
 import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
-import { filtersOfRoot, placesIn } from '../../plan/touches.ts';
 import { isLeaky } from '../../sql/condition/leaky.ts';
 import { isCaseless } from '../../sql/live/folded-keys.ts';
 

@@ -1,5 +1,6 @@
 import type { JoinPair } from '../../catalog/catalog.ts';
 import type { NearjoinError } from '../../core/errors.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import { computedOf, guardOf } from '../../plan/computed-parts.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { type About, fetchStatement } from '../../sql/live/fetch-rows.ts';
@@ -23,7 +24,7 @@ export interface Keys {
 /** What a fetcher works with. */
 export interface FetcherParts {
   readonly group: SourceGroup;
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
   readonly sessions: LiveSessions;
   readonly store: LeafStore;
   readonly settings: ReadSettings;

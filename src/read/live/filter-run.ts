@@ -1,9 +1,9 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { callsForRow, computedIn, computedOf, guardOf } from '../../plan/computed-parts.ts';
+import { placesIn } from '../../plan/places-in.ts';
 import type { Join, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { and, conditionsIn, conjuncts, TRUE } from '../../plan/predicates.ts';
-import { placesIn } from '../../plan/touches.ts';
 import { computingOrder } from '../../sql/condition/leaky.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
 import { allRows } from '../../sql/rows/rows.ts';

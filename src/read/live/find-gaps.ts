@@ -1,5 +1,5 @@
+import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../plan/places-in.ts';
 import type { Aggregate, AggregateField, Field, PlanTable, RootField, Select } from '../../plan/plan.ts';
-import { conditionsOfAggregate, placesIn, placesOfField, placesOfRows } from '../../plan/touches.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import { isHandedOver } from './handed-over.ts';
 

@@ -1,6 +1,7 @@
 import { must } from '../../core/assert.ts';
 import type { SourceName } from '../../core/names.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { fillStatement } from '../../sql/live/fill-gaps.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
@@ -8,15 +9,15 @@ import { boundValues, type Statement } from '../../sql/statement.ts';
 import { whileNeeded } from '../in-order.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { SourceGroup } from '../source-group.ts';
-import type { WireRow } from '../wire/connection.ts';
 import type { AskedStatement } from '../wire/pool.ts';
+import type { WireRow } from '../wire/request.ts';
 import { GapText, textsOf } from './gap-text.ts';
 import { beyondLimit } from './limits.ts';
 
 /** What filling gaps needs. */
 export interface FillerParts {
   readonly group: SourceGroup;
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
   readonly settings: ReadSettings;
   readonly statement: (key: string, make: () => Statement) => Statement;
   readonly signal: StopSignal;

@@ -1,6 +1,7 @@
 import { must } from '../../core/assert.ts';
 import { GAP_MARK } from '../../sql/shape/gap.ts';
 import { RowTooLarge } from '../wire/failure.ts';
+import type { WireRow } from '../wire/request.ts';
 
 const MARK = GAP_MARK.charCodeAt(0);
 
@@ -14,11 +15,11 @@ interface Opening {
 
 /** The gaps of an answer's cells, and the different keys of each place in the order they were met. */
 export class GapText {
-  readonly #cells: readonly (Buffer | null)[];
+  readonly #cells: WireRow;
   readonly #openings: readonly (readonly Opening[])[];
   readonly #keys = new Map<number, Map<string, number>>();
 
-  constructor(cells: readonly (Buffer | null)[]) {
+  constructor(cells: WireRow) {
     this.#cells = cells;
     this.#openings = cells.map((cell) => (cell === null ? [] : this.#find(cell)));
   }
@@ -29,7 +30,7 @@ export class GapText {
   }
 
   /** The cells with every gap filled by the text of its key. `limit` is the longest answer allowed. */
-  filled(texts: ReadonlyMap<number, readonly Buffer[]>, limit: number): readonly (Buffer | null)[] {
+  filled(texts: ReadonlyMap<number, readonly Buffer[]>, limit: number): WireRow {
     return this.#cells.map((cell, i) => {
       const openings = this.#openings[i] ?? [];
       return cell === null || openings.length === 0 ? cell : fill(cell, openings, { texts, limit });

@@ -2,6 +2,7 @@ import type { Column, ColumnType } from '../../catalog/catalog.ts';
 import { baseType } from '../../catalog/conditions/operators.ts';
 import { isWrittenAlike } from '../../catalog/type/held-type.ts';
 import type { SourceName } from '../../core/names.ts';
+import { placesOfField } from '../../plan/places-in.ts';
 import type {
   Aggregate,
   AggregateField,
@@ -12,7 +13,6 @@ import type {
   Predicate,
   Select,
 } from '../../plan/plan.ts';
-import { placesOfField } from '../../plan/touches.ts';
 import { byColumn } from '../../sql/rows/rows.ts';
 import { placeOf, type RelatedField } from '../../sql/shape/gap.ts';
 import { isDecidableAt, isLoose, joinsByBytes, ordersAlike, sortsApart } from './decidable.ts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
 import type { FetchedLeaf } from '../../sql/place/leaf.ts';
@@ -26,7 +27,7 @@ export interface StoreParts {
   readonly connection: WireConnection;
   readonly makesTemps: boolean;
   /** Runs a statement on that session. */
-  readonly run: (text: string, values: readonly (string | null)[]) => Promise<unknown>;
+  readonly run: (text: string, values: TextValues) => Promise<unknown>;
   /** Past this many rows an index is worth more than the temporary table costs. */
   readonly inlineRows: number;
 }
@@ -119,7 +120,7 @@ export class LeafStore {
   }
 
   /** Values of a statement: the request's own, and fetched rows. */
-  bind(statement: Statement, values: readonly (string | null)[]): readonly (string | null)[] {
+  bind(statement: Statement, values: TextValues): TextValues {
     return boundValues(statement, values, (slot) => {
       if (slot.kind === 'fetched') return this.#places.get(slot.table)?.rows.arrays[slot.column] ?? null;
       throw new Error('bug: keys in a statement of the source');
@@ -141,7 +142,7 @@ export class LeafStore {
     }
   }
 
-  #send(text: string, values: readonly (string | null)[]): void {
+  #send(text: string, values: TextValues): void {
     const sent = this.#parts.run(text, values);
     sent.catch(() => undefined);
     this.#filling.push(sent);

@@ -2,9 +2,10 @@ import { must } from '../../core/assert.ts';
 import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Token } from '../../core/position/token.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import { runsStatement } from '../../plan/places-in.ts';
 import type { PlanTable } from '../../plan/plan.ts';
-import { runsStatement } from '../../plan/touches.ts';
 import type { Leaves } from '../../sql/place/leaf.ts';
 import { type Gap, placeOf } from '../../sql/shape/gap.ts';
 import { boundValues, type RootStatement, type Statement } from '../../sql/statement.ts';
@@ -13,9 +14,9 @@ import { FewKept } from '../few-kept.ts';
 import type { Reached } from '../reading.ts';
 import type { ReadSettings } from '../settings.ts';
 import type { SourceGroup } from '../source-group.ts';
-import type { WireRow } from '../wire/connection.ts';
 import { PostgresError } from '../wire/failure.ts';
 import type { AskedStatement } from '../wire/pool.ts';
+import type { WireRow } from '../wire/request.ts';
 import { Fetcher } from './fetcher.ts';
 import { gapsOf } from './find-gaps.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
@@ -30,7 +31,7 @@ const IN_FAILED_TRANSACTION = '25P02';
 /** One answer with rows of some targets fetched live. */
 export interface LiveRequest {
   readonly group: SourceGroup;
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
   readonly signal: StopSignal;
   readonly live: ReadonlySet<SourceName>;
   /** Positions that the answer must contain. */

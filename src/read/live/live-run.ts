@@ -1,3 +1,4 @@
+import { conditionsOfAggregate, placesBelow, placesOfField } from '../../plan/places-in.ts';
 import type {
   AggregateField,
   Field,
@@ -12,7 +13,6 @@ import type {
 } from '../../plan/plan.ts';
 import { and } from '../../plan/predicates.ts';
 import { amongKeys } from '../../plan/root/entities.ts';
-import { conditionsOfAggregate, placesBelow, placesOfField } from '../../plan/touches.ts';
 import type { ChainLevel } from '../../sql/live/join-keys.ts';
 import { allRows, joinedConditions } from '../../sql/rows/rows.ts';
 import { normalForms } from '../../sql/rows/sharing.ts';

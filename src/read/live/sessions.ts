@@ -4,6 +4,7 @@ import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { HistoryName, Token } from '../../core/position/token.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { ASK_OUTLIVED } from '../../sql/live/outlived.ts';
 import { positionSql } from '../../sql/position.ts';
@@ -12,9 +13,10 @@ import { sql } from '../../sql/sql.ts';
 import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { Reached } from '../reading.ts';
-import type { WireConnection, WireRow } from '../wire/connection.ts';
+import type { WireConnection } from '../wire/connection.ts';
 import type { Loan } from '../wire/loans.ts';
 import type { AskedStatement } from '../wire/pool.ts';
+import type { WireRow } from '../wire/request.ts';
 
 /** A target did not answer. Old rows of it may still be in the cache. */
 export class TargetUnavailable extends NearjoinError {
@@ -110,7 +112,7 @@ export class LiveSessions {
   }
 
   /** Runs a statement in the source's snapshot. */
-  async source(text: string, values: readonly (string | null)[]): Promise<readonly WireRow[]> {
+  async source(text: string, values: TextValues): Promise<readonly WireRow[]> {
     const asked = this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
     const [rows] = await Promise.all([asked, this.#begun]);
     return rows;
@@ -142,11 +144,7 @@ export class LiveSessions {
   }
 
   /** Runs a statement in a target's snapshot. */
-  async target(
-    target: SourceName,
-    text: string,
-    values: readonly (string | null)[],
-  ): Promise<readonly WireRow[]> {
+  async target(target: SourceName, text: string, values: TextValues): Promise<readonly WireRow[]> {
     try {
       const session = await this.#target(target);
       const rows = session.loan.connection.run(text, values, { signal: this.#signal, prepared: true });

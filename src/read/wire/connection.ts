@@ -1,48 +1,16 @@
 import type { Duplex } from 'node:stream';
 import { errorFields } from '../../core/postgres/error-fields.ts';
 import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
-import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
+import { Stop } from '../../core/waiting/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge, Unserved } from './failure.ts';
 import { receive } from './frugal-socket.ts';
 import { Incoming, rowCells, tellsOfPromotion } from './incoming.ts';
 import { encodeExecution, TERMINATE, unsendable } from './messages.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import { type Pending, type RunOptions, settle, type WireRow } from './request.ts';
 import { Silence } from './silence.ts';
 import type { SessionFacts, WireOptions } from './wire-options.ts';
-
-/** One row: cells in text form, undecoded. */
-export type WireRow = readonly (Buffer | null)[];
-
-/** How one statement is run. */
-export interface RunOptions {
-  readonly signal: StopSignal | null;
-  /** Kept prepared under a name. Control statements and statements that are never repeated are not worth it. */
-  readonly prepared: boolean;
-  /** Hears when nothing that was asked before is worked at any more. */
-  readonly onTurn?: () => void;
-  /** Gets each row as it comes, and the answer then has none; more than once when the request is repeated. */
-  readonly onRow?: (row: WireRow) => void;
-}
-
-interface Pending {
-  readonly text: string;
-  /** Of its prepared statement; empty for none. */
-  name: string;
-  readonly rows: WireRow[];
-  error: Error | null;
-  settled: boolean;
-  /** Cancel requests that the server had acted on when the request was queued: any other may still reach this one. */
-  readonly cancelsBefore: number;
-  cancelled: boolean;
-  /** Its Parse is on the way and not confirmed. */
-  parsing: boolean;
-  /** Why the statement it shares with an earlier request could not be prepared. */
-  parseError: PostgresError | null;
-  readonly resolve: (rows: readonly WireRow[]) => void;
-  readonly reject: (error: Error) => void;
-  readonly options: RunOptions;
-  onAbort: (() => void) | null;
-}
 
 /**
  * A Postgres session that pipelines: requests go out as they come, each with its own Sync, and answers are handed back
@@ -105,7 +73,7 @@ export class WireConnection {
   }
 
   /** Runs one statement; values are in text form. */
-  run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
+  run(text: string, values: TextValues, options: RunOptions): Promise<readonly WireRow[]> {
     const { signal } = options;
     if (!this.isOpen) return Promise.reject(this.#lost ?? new ConnectionLost('the session was closed'));
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
@@ -194,7 +162,7 @@ export class WireConnection {
     setTimeout(look, this.#options.silenceMs).unref();
   }
 
-  #messageOf(entry: Pending, values: readonly (string | null)[], prepared: boolean): Buffer {
+  #messageOf(entry: Pending, values: TextValues, prepared: boolean): Buffer {
     const { text } = entry;
     const known = prepared ? this.#prepared.use(text) : undefined;
     entry.name = known ?? (prepared ? this.#prepared.add(text) : '');
@@ -291,10 +259,4 @@ export class WireConnection {
     }
     this.#options.onAnswered();
   }
-}
-
-/** From here on the request has its outcome, and nobody's change of mind matters. */
-function settle(entry: Pending): void {
-  entry.settled = true;
-  if (entry.onAbort !== null) entry.options.signal?.removeEventListener('abort', entry.onAbort);
 }

@@ -1,3 +1,4 @@
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import { RequestTooLarge } from './failure.ts';
 
 /** A message counts its values in two bytes. */
@@ -6,7 +7,7 @@ const MOST_VALUES = 65_535;
 const MOST_CHARACTERS = 300_000_000;
 
 /** What keeps values from being sent with one execution; null when nothing does. */
-export function unsendable(values: readonly (string | null)[]): RequestTooLarge | null {
+export function unsendable(values: TextValues): RequestTooLarge | null {
   if (values.length > MOST_VALUES) return new RequestTooLarge(`more than ${MOST_VALUES} values`);
   const characters = values.reduce((sum, value) => sum + (value?.length ?? 0), 0);
   return characters > MOST_CHARACTERS
@@ -23,7 +24,7 @@ export interface Execution {
   /** Names of statements to forget first. */
   readonly close: readonly string[];
   /** Values in text form. */
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
 }
 
 const EXECUTE_SYNC = Buffer.from([0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0x53, 0, 0, 0, 4]);

@@ -1,10 +1,11 @@
 import { must } from '../../core/assert.ts';
 import type { HistoryName } from '../../core/position/token.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
-import type { RunOptions, WireConnection, WireRow } from './connection.ts';
+import type { WireConnection } from './connection.ts';
 import {
   abortError,
   ConnectionLost,
@@ -15,6 +16,7 @@ import {
 } from './failure.ts';
 import { type Loan, Loans } from './loans.ts';
 import { RequestQueue } from './queue.ts';
+import type { RunOptions, WireRow } from './request.ts';
 import { SharedRuns } from './shared-runs.ts';
 import type { SharedStatement } from './shares.ts';
 
@@ -36,7 +38,7 @@ export interface RowStatement {
 /** A statement with its values. */
 export interface AskedStatement {
   readonly text: string;
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
 }
 
 /**
@@ -78,16 +80,12 @@ export class WirePool {
   }
 
   /** Runs a statement that only reads; it is repeated when the session broke or its prepared statement went stale. */
-  run(text: string, values: readonly (string | null)[], options: RunOptions): Promise<readonly WireRow[]> {
+  run(text: string, values: TextValues, options: RunOptions): Promise<readonly WireRow[]> {
     return this.#on(options, (connection) => connection.run(text, values, options));
   }
 
   /** The one row of a root statement. */
-  async row(
-    statement: RowStatement,
-    values: readonly (string | null)[],
-    signal: StopSignal,
-  ): Promise<WireRow> {
+  async row(statement: RowStatement, values: TextValues, signal: StopSignal): Promise<WireRow> {
     if (isShared(statement)) return this.#sharedRuns.ask(statement, values, signal);
     const rows = await this.run(statement.text, values, { signal, prepared: true });
     return must(rows[0], 'row of a root statement');

@@ -1,20 +1,17 @@
 import { must } from '../../core/assert.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
+import type { TextValues } from '../../core/postgres/text-values.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
-import type { RunOptions, WireRow } from './connection.ts';
 import { abortError } from './failure.ts';
+import type { RunOptions, WireRow } from './request.ts';
 import { type SharedStatement, Shares } from './shares.ts';
 
-type Run = (
-  text: string,
-  values: readonly (string | null)[],
-  options: RunOptions,
-) => Promise<readonly WireRow[]>;
+type Run = (text: string, values: TextValues, options: RunOptions) => Promise<readonly WireRow[]>;
 
 interface Asked {
   readonly statement: SharedStatement;
-  readonly values: readonly (string | null)[];
+  readonly values: TextValues;
   readonly signal: StopSignal;
   readonly resolve: (row: WireRow) => void;
   readonly reject: (error: unknown) => void;
@@ -35,7 +32,7 @@ export class SharedRuns {
   }
 
   /** The row that answers one request. */
-  ask(statement: SharedStatement, values: readonly (string | null)[], signal: StopSignal): Promise<WireRow> {
+  ask(statement: SharedStatement, values: TextValues, signal: StopSignal): Promise<WireRow> {
     return new Promise((resolve, reject) => {
       const asked = { statement, values, signal, resolve, reject };
       const others = this.#gathered.get(statement.text);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/waiting/clock.ts';
-import type { WireRow } from './connection.ts';
+import type { WireRow } from './request.ts';
 
 /** A statement for one request, and for many of them in one execution. */
 export interface SharedStatement {

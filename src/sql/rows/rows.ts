@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
+import { placesOfRows } from '../../plan/places-in.ts';
 import type { Operand, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
-import { placesOfRows } from '../../plan/touches.ts';
 import { isLeaky } from '../condition/leaky.ts';
 import { operandSql } from '../condition/operand.ts';
 import { conditionsSql, joinedTo, relatedRows, visibleValue } from '../condition/predicate.ts';

@@ -2,8 +2,9 @@ import { Duplex } from 'node:stream';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Stop, type StopSignal } from '../../../src/core/waiting/stop-signal.ts';
 import { Turns } from '../../../src/core/waiting/turns.ts';
-import { type RunOptions, WireConnection, type WireRow } from '../../../src/read/wire/connection.ts';
+import { WireConnection } from '../../../src/read/wire/connection.ts';
 import { ConnectionLost } from '../../../src/read/wire/failure.ts';
+import type { RunOptions, WireRow } from '../../../src/read/wire/request.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 import { poll } from '../../support/poll.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
-import type { RunOptions, WireRow } from '../../../src/read/wire/connection.ts';
+import type { RunOptions, WireRow } from '../../../src/read/wire/request.ts';
 import { SharedRuns } from '../../../src/read/wire/shared-runs.ts';
 import { Shares } from '../../../src/read/wire/shares.ts';
 import { poll } from '../../support/poll.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../../src/core/waiting/clock.ts';
-import type { WireRow } from '../../../src/read/wire/connection.ts';
+import type { WireRow } from '../../../src/read/wire/request.ts';
 import { Shares } from '../../../src/read/wire/shares.ts';
 
 const LIST = { text: 'alone', together: { text: 'together', isLookUp: false } };

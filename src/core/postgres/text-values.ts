@@ -1,0 +1,2 @@
+/** Values in Postgres' text form; null is SQL's. */
+export type TextValues = readonly (string | null)[];
