@@ -63,7 +63,7 @@ const RAISED_BY_FUNCTION = 'exec_stmt_raise';
 const INVALID_ESCAPE_SEQUENCE = '22025';
 const FEATURE_NOT_SUPPORTED = '0A000';
 const SYNTAX_ERROR = '42601';
-/** Of the limits the one that may be a value's, which it quotes: the others are of depth, columns, and arguments. */
+/** The one limit that may be about a value, which its message quotes; the others are about depth, columns and arguments. */
 const TOO_LARGE = '54000';
 
 /** Errors about values keep their message; everything else is ours to look into. */
@@ -90,7 +90,7 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
   const isOfStatement = error.state.startsWith('42') || error.state === '3F000';
-  // What a function itself names wrongly is no other when it is asked again.
+  // A name that is wrong inside a function stays wrong when the query is planned again.
   if (isOfStatement && !error.isWithinFunction) return misfit(error, database, internal);
   return queryError(error, internal);
 }
@@ -99,20 +99,20 @@ function queryError(cause: PostgresError, internal: unknown): NearjoinError {
   return new NearjoinError('unexpected', 'database query error', { cause, internal });
 }
 
-/** What is wrong with a value of the request or of a row; null when that is not the matter. */
+/** The error about a value of the request or of a row; null when it is about something else. */
 function ofValues(cause: PostgresError, database: SourceName, internal: unknown): NearjoinError | null {
   const { state, message } = cause;
   if (state === INVALID_ESCAPE_SEQUENCE)
     return new NearjoinError('bad-request', message, { cause, internal });
-  // As a jsonpath that would need to know the time zone, or a pattern under a collation that takes no patterns.
+  // For example a jsonpath that needs to know the time zone, or a pattern under a collation that takes no patterns.
   if (state === FEATURE_NOT_SUPPORTED)
     return new NearjoinError('not-supported', message, { cause, internal });
-  // Its words have the character, which may be of a row that nobody asked for.
+  // The message quotes the character, which may be in a row that nobody asked for.
   if (state === UNTRANSLATABLE_CHARACTER) {
     const told = `database "${database}" has an encoding that lacks a character of what this compares or shows`;
     return new NearjoinError('data-exception', told, { cause });
   }
-  // Statements made here parse: what does not is a value, as a jsonpath or an lquery.
+  // Our own statements parse, so what does not parse is a value, such as a jsonpath or an lquery.
   const isOfValue = state.startsWith('22') || state === SYNTAX_ERROR;
   return isOfValue ? new NearjoinError('data-exception', message, { cause, internal }) : null;
 }
@@ -129,10 +129,10 @@ function misfit(cause: PostgresError, database: SourceName, internal: unknown): 
   return new StatementOutdated([database], { code: 'schema-changed', message, cause, internal });
 }
 
-/** What keeps the database from answering, whatever it is asked; null when that is not the matter. */
+/** What keeps the database from answering anything at all; null when it is something else. */
 function troubleOf(state: string): string | null {
   if (/^(57P|08|53)/.test(state)) return 'cannot answer now';
-  // Which right is for those who run it: the log says so.
+  // Which right is missing only concerns those who run the server: the log says it.
   return state === INSUFFICIENT_PRIVILEGE ? 'denies the server a right that this needs' : null;
 }
 

@@ -41,7 +41,7 @@ export function untilFresh(
 ): Promise<boolean> {
   const { source, target, policy, arrival, signal, untilMs } = wanted;
   return waitFor(untilMs, signal, async () => {
-    // Each time anew: meanwhile the sessions may have been given up for others.
+    // Looked up each time: the sessions may have been replaced meanwhile.
     const asked = parts.databases.source(source).run(LABEL_SQL, [target], { signal, prepared: true });
     const rows = await asked.catch((error: unknown) => {
       throw readError(error, source, 'source');

@@ -70,7 +70,7 @@ export async function connectWire(options: ConnectOptions, pool: PoolPart): Prom
   const client = new pg.Client({
     ...clientConfig(options.url),
     connectionTimeoutMillis: options.connectTimeoutMs,
-    // Of what sets the session up: a server that lets in and then falls silent would be waited for without end.
+    // Bounds the set-up of the session: a server that lets in and then falls silent would be waited for without end.
     query_timeout: options.connectTimeoutMs,
     ...KEEP_ALIVE,
     application_name: 'nearjoin',
@@ -117,11 +117,11 @@ function plainSocket(connection?: { readonly ssl?: unknown }): net.Socket {
   return connection?.ssl ? new net.Socket() : new FrugalSocket();
 }
 
-// A standby makes none, nor does who may only read, or lacks the right.
+// No temporary tables on a standby, in a read-only session, or without the right to them.
 const MAKES_TEMPS = `
   select current_setting('transaction_read_only') = 'off' and has_database_privilege(current_database(), 'temporary') as makes, ${SERVER_PROCESS}`;
 
-/** Says what the session can make there, and which process works for it. */
+/** Sets the session up; says whether it can make temporary tables, and which process of the server works for it. */
 async function setUp(
   client: pg.Client,
   statementTimeoutMs: number,

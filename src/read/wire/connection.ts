@@ -81,7 +81,8 @@ export class WireConnection {
     if (refusal !== null) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       const entry = this.#entry(text, options, { resolve, reject });
-      // There may be no room for it. Of what is never sent no answer comes, and the next one would be taken for it.
+      // Made before the request is queued, since there may be no memory for it: a request that is queued and never sent
+      // would take the answer of the next.
       const message = this.#messageOf(entry, values, options.prepared);
       this.#pending.push(entry);
       if (this.#pending.length === 1) options.onTurn?.();

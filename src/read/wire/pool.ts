@@ -48,8 +48,8 @@ export interface AskedStatement {
 const DEPTH = 3;
 
 /**
- * While many clients go away, what they leave running is cancelled, and now and then what comes after it: nobody is to hear of
- * that. Who was hit so often gets a session where nobody else's request runs.
+ * What clients leave running when they go away is cancelled, and now and then a cancel hits the request behind it. Nobody is
+ * to hear of that: a request that was hit so often gets a session where nobody else's request runs.
  */
 const MOST_TIMES_HIT = 3;
 

@@ -69,7 +69,10 @@ export class SharedRuns {
     ).then((rows) => resolve(must(rows[0], 'row of a root statement')), reject);
   }
 
-  /** What fails for one fails for all: each that has no row by then is asked for by itself and has its own outcome. */
+  /**
+   * What fails for one request fails the execution. So each request that has no row by then is run by itself, and has an
+   * outcome of its own.
+   */
   async #together(all: readonly Asked[]): Promise<void> {
     const { statement } = must(all[0], 'request of an execution');
     const waiting = new Waiting(all);
@@ -87,8 +90,8 @@ export class SharedRuns {
   }
 
   /**
-   * Notes how long a session was at an execution, without what it waited for others. What was given up was slow, if it had
-   * begun; of what one request takes it tells nothing.
+   * Notes how long a session worked on an execution, without the time it waited for others. One that was given up is noted
+   * if it had begun and was for several requests.
    */
   async #timed(
     { statement, requests }: { readonly statement: SharedStatement; readonly requests: number },

@@ -18,11 +18,11 @@ type Together = SharedStatement['together'];
 export const MOST_TOGETHER = 32;
 /** What one execution may cost in the planner's units, a millisecond or so: longer ones do better side by side. */
 const MOST_COST = 240;
-/** What the planner said holds so long: it may think otherwise of tables that have grown. */
+/** How long the planner's word holds: it may judge otherwise once tables have grown. */
 const VALID_MS = 60_000;
-/** The planner was wrong of what takes so long, again and again: once, any execution does that waits for a core. */
+/** If executions take so long again and again the planner was wrong. Once, any execution may, while it waits for a core. */
 const SLOW_MS = 50;
-/** And so many times what one request takes alone: where all take long, sharing is what spares the database most. */
+/** They must also take so many times what one request takes alone: where all take long, sharing spares the database most. */
 const SLOW_TIMES = 3;
 /** What one request takes alone is the mean of about so many. */
 const REMEMBERED = 8;
@@ -50,7 +50,10 @@ export class Shares {
     this.#clock = clock;
   }
 
-  /** What is known so far; the database is asked meanwhile, by a statement of the same parameters as the shared one. */
+  /**
+   * How many, as far as is known now. If that is not known well the database is asked meanwhile; `ask` runs a text with the
+   * parameters of the shared statement.
+   */
   most({ together }: SharedStatement, ask: (text: string) => Promise<readonly WireRow[]>): number {
     if (together.isLookUp) return MOST_TOGETHER;
     const known = this.#known.get(together);
@@ -65,7 +68,10 @@ export class Shares {
     return most;
   }
 
-  /** An execution for so many was worked at for so long: where that is too long too often, each goes alone for a while. */
+  /**
+   * Notes how long an execution for so many requests took. Where that is too long too often, each request goes alone for a
+   * while.
+   */
   took({ together }: SharedStatement, requests: number, ms: number): void {
     const share = this.#known.get(together);
     if (share === undefined) return;

@@ -29,7 +29,7 @@ function cellJson(value: Sql, { row, column, build }: Cell): Sql {
   return valueJson(value, column.type, build);
 }
 
-/** Whether the cheaper way would call a function three times. */
+/** Whether the cheaper way would compute the column three times. */
 function isCostly({ computed, type }: Column, { stringifyNumbers }: Build): boolean {
   const base = baseType(type);
   return computed !== undefined && FRACTIONS.has(base.name) && !(stringifyNumbers && isBigNumber(base));
@@ -49,7 +49,8 @@ export function orNull(json: Sql): Sql {
 export function valueJson(value: Sql, type: ColumnType, build: Build): Sql {
   const base = baseType(type);
   if (base.kind === 'array' || base.schema !== 'pg_catalog') return sql`pg_catalog.to_json(${value})::text`;
-  // Costs nothing while the column is of this type. A text by now, it would go into the answer as it stands.
+  // The cast costs nothing while the column has this type. If it has become a text meanwhile, that would go into the answer
+  // as it stands.
   const typed = sql`${value}::${bareType(base)}`;
   if (build.stringifyNumbers && isBigNumber(base)) return quoted(typed);
   if (PLAIN.has(base.name)) return sql`${typed}::text`;
@@ -65,7 +66,7 @@ const QUOTED: ReadonlySet<string> = new Set(['uuid', 'time', 'timetz', 'cidr', '
 /** Written as strings when asked for, since JavaScript would round them. */
 const BIG_NUMBERS: ReadonlySet<string> = new Set(['int8', 'numeric', 'float8']);
 
-/** Whether values of the type become strings when numbers are asked for as such. */
+/** Whether values of the type become strings when numbers are asked for as strings. */
 export function isBigNumber(type: ColumnType): boolean {
   return type.schema === 'pg_catalog' && BIG_NUMBERS.has(type.name);
 }
