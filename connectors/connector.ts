@@ -242,7 +242,7 @@ export type ConnectorFailure =
   | 'unfit'
   /** A table is not what the catalog says: that must be read again. */
   | 'outdated'
-  /** The target cannot send a row, however often it is asked, because it is too large. */
+  /** The target cannot send a row, however often it is asked: it is too large, or holds bytes that are no text. */
   | 'unsendable';
 
 /** A failure of the target or of the way to it, classed where it is understood. */

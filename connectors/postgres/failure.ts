@@ -5,6 +5,7 @@ import {
   isNoTable,
   LOCK_NOT_AVAILABLE,
   sqlStateOf,
+  UNTRANSLATABLE_CHARACTER,
 } from '../../src/core/postgres/sql-state.ts';
 import { ConnectorError, type ConnectorFailure, refusalState } from '../connector.ts';
 
@@ -34,7 +35,7 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   if (error instanceof ConnectorError) return error;
   const code = sqlStateOf(error);
   const failure = failureOf(error, code, doing);
-  const advice = failure === 'unsendable' ? TOO_LARGE : serverAdvice(code);
+  const advice = failure === 'unsendable' && !isNoText(code) ? TOO_LARGE : serverAdvice(code);
   const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
@@ -67,6 +68,8 @@ const PHRASES: Readonly<Record<Doing, string>> = {
   stream: 'the stream of changes broke',
   snapshot: 'the copy of a table broke',
 };
+
+const NO_TEXT = '22021';
 
 /** Somebody holds a lock longer than we wait. */
 export function isLocked(error: unknown): boolean {
@@ -101,7 +104,12 @@ export function isThereAlready(error: unknown): boolean {
 function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {
   if (code === null) return 'retry';
   const isReading = doing === 'stream' || doing === 'snapshot';
-  return isReading && isOfSize(error, code) ? 'unsendable' : failureOfCode(code, doing);
+  return isReading && (isOfSize(error, code) || isNoText(code)) ? 'unsendable' : failureOfCode(code, doing);
+}
+
+/** What is sent is UTF-8: some encodings hold bytes or characters that cannot be told in it. */
+function isNoText(code: string | null): boolean {
+  return code === NO_TEXT || code === UNTRANSLATABLE_CHARACTER;
 }
 
 /** A buffer that would be larger than 1 GB has a code of its own, a single piece of memory has not. */

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
+import { createDatabase } from '../support/postgres.ts';
 
 // A source whose encoding does not hold all that a target has and says.
 
@@ -60,6 +61,31 @@ test('a table whose name the source lacks a character of is left out, and the ot
   await rig.refresh();
   await rig.copiedAgain('item', before);
   expect(rig.log.filter((line) => line.includes('its name has a character'))).toHaveLength(1);
+});
+
+test('bytes that are no text cost a target its own table, and no other', async () => {
+  const ascii = await createDatabase('target', [], `template template0 encoding 'SQL_ASCII' locale 'C'`);
+  const tables = [
+    'create table word (id int primary key, name text)',
+    'create table item (id int primary key)',
+  ];
+  rig = await FeedRig.open(tables, { word: [], item: [] }, ascii);
+  rig.start();
+  await rig.ready();
+  const before = (await rig.tableStatus('item'))?.relation;
+  await rig.target.query(`insert into word values (1, E'caf\\xe9')`);
+  await rig.target.query('insert into item values (1)');
+  await rig.copiedAgain('item', before);
+  const said = 'its bytes are no text there';
+  await rig.until('the table to fail', async () => (await tableReason('word')).includes(said));
+  await rig.target.query('insert into item values (2)');
+  await rig.caughtUp();
+  expect((await rig.contents('item')).cache).toHaveLength(2);
+  await rig.target.query(`update word set name = 'café'`);
+  rig.reload();
+  await rig.ready();
+  const { target, cache } = await rig.contents('word');
+  expect(cache).toEqual(target);
 });
 
 test('what a target says in a language whose letters the source lacks is told without them', async () => {

@@ -22,6 +22,9 @@ describe('the class of a failure', () => {
     ['53400', 'snapshot', 'unfit'],
     ['54000', 'stream', 'unsendable'],
     ['54000', 'snapshot', 'unsendable'],
+    ['22021', 'stream', 'unsendable'],
+    ['22P05', 'snapshot', 'unsendable'],
+    ['22021', 'administer', 'retry'],
     ['54000', 'administer', 'retry'],
   ];
 
