@@ -28,24 +28,11 @@ export async function readDirectory(dir: string): Promise<Metadata> {
   const actions = await reader.readIfThere('actions.yaml');
   Object.assign(document, readActions(actions, await reader.textIfThere('actions.graphql')));
   try {
-    return parseMetadata(withoutEmpty(document), '$');
+    return parseMetadata(document, '$');
   } catch (error) {
     if (!(error instanceof NearjoinError)) throw error;
     throw problem(dir, `${error.path}: ${error.message}`);
   }
-}
-
-/** Files of parts nobody uses are there all the same; in the document they are left out. */
-function withoutEmpty(document: Record<string, unknown>): Record<string, unknown> {
-  const kept = Object.entries(document).filter(([key, value]) => {
-    if (key === 'sources') return true;
-    return value !== null && !(typeof value === 'object' && Object.values(value).every(isEmptyList));
-  });
-  return Object.fromEntries(kept);
-}
-
-function isEmptyList(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 0;
 }
 
 async function openDirectory(dir: string): Promise<Directory> {

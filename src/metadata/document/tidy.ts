@@ -26,8 +26,18 @@ const SOURCE_PARTS: ReadonlySet<string> = new Set([
 export function tidyMetadata(metadata: Metadata): Metadata {
   return mapEntries(metadata, (key, value) => {
     if (key === 'sources') return metadata.sources.map(tidySource);
+    if (isUnused(value)) return undefined;
     return key === 'actions' || key === 'custom_types' ? tidyAction(value) : value;
   });
+}
+
+/** Files of parts nobody uses are there all the same, with nothing or with empty lists. */
+function isUnused(part: unknown): boolean {
+  return typeof part === 'object' && part !== null && Object.values(part).every(isEmptyList);
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** Of what has no description, and of a query, which has no kind, the stock command line writes so: null, and an empty text. */

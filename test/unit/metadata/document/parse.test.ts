@@ -59,6 +59,24 @@ test('what only repeats a default is left out', () => {
   ]);
 });
 
+test('a part with nothing but empty lists is left out, as it is from a directory', () => {
+  const used = {
+    inherited_roles: [{ role_name: 'a', role_set: [] }],
+    backend_configs: { dataconnector: {} },
+  };
+  const unused = {
+    network: { tls_allowlist: [] },
+    api_limits: {},
+    custom_types: { objects: [], scalars: [] },
+    cron_triggers: [],
+  };
+  expect(parseMetadata({ version: 3, sources: [], ...unused, ...used })).toEqual({
+    version: 3,
+    sources: [],
+    ...used,
+  });
+});
+
 test('what says nothing and is written out by Hasura all the same stays as it came', () => {
   const table = {
     table: { schema: 'public', name: 't' },
