@@ -3,6 +3,7 @@ import type { Clock } from '../core/waiting/clock.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import { within } from '../core/waiting/under.ts';
 import type { ReadAnswer, ReadRequest } from '../read/read-request.ts';
+import { ConnectionLost } from '../read/wire/failure.ts';
 import {
   bothOf,
   cursorOf,
@@ -255,9 +256,9 @@ export class Cohort {
   }
 }
 
-/** Whether a database was not there, or somewhere on the way to it nobody answered. */
+/** Whether nobody answered; a database that did, though with a failure, may have worked for long. */
 function isOfConnection(error: unknown): boolean {
-  return isOfSource(error) || (error instanceof NearjoinError && error.code === 'target-unavailable');
+  return error instanceof ConnectionLost || (error instanceof NearjoinError && isOfConnection(error.cause));
 }
 
 /** Without its source there is no older state either; should it be back by now, it is asked for what is due. */

@@ -4,6 +4,7 @@ import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { QueryPlan } from '../../../src/plan/plan.ts';
 import { compilePlan } from '../../../src/read/compiled-plan.ts';
 import type { ReadAnswer, ReadRequest } from '../../../src/read/read-request.ts';
+import { ConnectionLost } from '../../../src/read/wire/failure.ts';
 import { LiveQueries } from '../../../src/subscribe/live-queries.ts';
 import { bothOf, type LiveAnswer, type LiveQuery } from '../../../src/subscribe/live-query.ts';
 import { HandClock } from '../../support/hand-clock.ts';
@@ -221,20 +222,26 @@ test('one reading that waited for the network is not rested for', async () => {
   await world.live.close();
 });
 
-test('a database that is not there leaves nobody behind for longer than that', async () => {
-  const world = new World();
-  const listener = new Listener();
-  world.takesMs = 1000;
-  world.live.subscribe(queryOf('x', 'pg2'), listener);
-  await world.clock.pass(9000);
-  // Each reading waits for the network before it fails.
-  Object.assign(world, { failure: new NearjoinError('source-unavailable', 'down'), takesMs: 5000 });
-  await world.clock.pass(20_000);
-  Object.assign(world, { failure: null, takesMs: 1, answer: 'b' });
-  // The next look at the feed, which it wakes, or the end of the reading that waits.
-  await world.clock.pass(5000);
-  expect(listener.taken).toEqual(['a', 'NearjoinError: down', 'b']);
-  await world.live.close();
+test('a database that is not there leaves nobody behind for longer than that; one that fails after long work is spared', async () => {
+  const cause = new ConnectionLost('silent');
+  for (const [reason, last] of [
+    [cause, ['b']],
+    [new Error('out of memory'), []],
+  ] as const) {
+    const world = new World();
+    const listener = new Listener();
+    world.takesMs = 1000;
+    world.live.subscribe(queryOf('x', 'pg2'), listener);
+    await world.clock.pass(9000);
+    const failure = new NearjoinError('source-unavailable', 'down', { cause: reason });
+    Object.assign(world, { failure, takesMs: 5000 });
+    await world.clock.pass(20_000);
+    Object.assign(world, { failure: null, takesMs: 1, answer: 'b' });
+    // The next look at the feed, which it wakes, or the end of the reading that waits.
+    await world.clock.pass(5000);
+    expect(listener.taken).toEqual(['a', 'NearjoinError: down', ...last]);
+    await world.live.close();
+  }
 });
 
 test('a source that answers again is news', async () => {
