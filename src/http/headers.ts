@@ -20,6 +20,11 @@ export function headerBytesFrom(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
 
+/** The names of a request's headers as its client wrote them; `raw` are names and values by turns, as Node has them. */
+export function namesIn(raw: readonly string[]): readonly string[] {
+  return raw.filter((_, index) => index % 2 === 0);
+}
+
 /** Whether a header says yes: `true`, `1` or `yes`. */
 export function isYes(header: string | string[] | undefined): boolean {
   return typeof header === 'string' && /^(true|1|yes)$/i.test(header);

@@ -43,6 +43,13 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 const REMEMBERED_ANSWERS = 10_000;
 const ANSWER_LIMIT_BYTES = 1024 * 1024;
 
+/** What a hook is told beside the values of a request's headers. */
+export interface AskedFor {
+  /** The names of the headers as the client wrote them. */
+  readonly names: () => readonly string[];
+  readonly body: () => unknown;
+}
+
 interface KeptAnswer {
   readonly session: Session;
   readonly untilMs: number;
@@ -57,12 +64,15 @@ export class AuthHook {
     this.#options = options;
   }
 
-  async session(headers: IncomingHttpHeaders, request: () => unknown): Promise<Session> {
+  async session(headers: IncomingHttpHeaders, asked: AskedFor): Promise<Session> {
     const { mode, sendRequestBody } = this.#options;
     const forwarded = forwardedHeaders(headers, mode);
     const body =
       mode === 'POST'
-        ? JSON.stringify({ headers: forwarded, request: sendRequestBody ? request() : null })
+        ? JSON.stringify({
+            headers: spelled(forwarded, asked.names()),
+            request: sendRequestBody ? asked.body() : null,
+          })
         : null;
     // A request's body may be part of what was asked; ten thousand of them must not be.
     const key = createHash('sha256')
@@ -139,6 +149,17 @@ function forwardedHeaders(headers: IncomingHttpHeaders, mode: 'GET' | 'POST'): R
     if (value !== undefined) forwarded[name] = value;
   }
   return forwarded;
+}
+
+/** Headers under the names that their client wrote, as in Hasura: hooks look for `Authorization`. */
+function spelled(
+  headers: Readonly<Record<string, string>>,
+  names: readonly string[],
+): Readonly<Record<string, string>> {
+  const written = new Map(names.map((name) => [name.toLowerCase(), name]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [written.get(name) ?? name, value]),
+  );
 }
 
 /** The hook's JSON object: session variables, and perhaps how long they hold. */

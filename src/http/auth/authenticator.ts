@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ADMIN, type RoleName } from '../../core/names.ts';
 import { RefusedError } from '../error-reply.ts';
 import { headerOf } from '../headers.ts';
-import type { AuthHook } from './auth-hook.ts';
+import type { AskedFor, AuthHook } from './auth-hook.ts';
 import type { JwtVerifier } from './jwt.ts';
 import { digestOf } from './secrets.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -16,6 +16,8 @@ export interface AuthOptions {
   readonly jwt: JwtVerifier | null;
   readonly hook: AuthHook | null;
 }
+
+const NOTHING_ELSE: AskedFor = { names: () => [], body: () => null };
 
 /** Turns a request's headers into a session, in Hasura's order: admin secret, then token or hook, then the unauthorized role. */
 export class Authenticator {
@@ -37,8 +39,8 @@ export class Authenticator {
     return this.#options.hook !== null;
   }
 
-  /** Throws a RefusedError with Hasura's message when the request may not come in. `body` is asked only for a hook. */
-  authenticate(headers: IncomingHttpHeaders, body: () => unknown = () => null): Session | Promise<Session> {
+  /** Throws a RefusedError with Hasura's message when the request may not come in; a hook is asked with what it is asked for. */
+  authenticate(headers: IncomingHttpHeaders, asked: AskedFor = NOTHING_ELSE): Session | Promise<Session> {
     if (!this.secured) return trusted(headers);
     const secret = headerOf(headers, SECRET_HEADERS[0]) ?? headerOf(headers, SECRET_HEADERS[1]);
     if (secret !== undefined) {
@@ -46,7 +48,7 @@ export class Authenticator {
       throw new RefusedError(401, 'access-denied', 'invalid "x-hasura-admin-secret"/"x-hasura-access-key"');
     }
     const { hook, jwt } = this.#options;
-    if (hook !== null) return hook.session(headers, body);
+    if (hook !== null) return hook.session(headers, asked);
     if (jwt === null) return this.#unauthorized(headers, missingSecret);
     const tokens = jwt.tokensOf(headers);
     return tokens.length > 0 ? jwt.session(tokens, headers) : this.#unauthorized(headers, missingToken);

@@ -1,11 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import { RefusedError } from '../error-reply.ts';
+import { namesIn } from '../headers.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Session } from './session.ts';
 
 /** Who sends a request. It is noted for the log, and for whom an error may show its details. */
 export async function callerOf(authenticator: Authenticator, request: FastifyRequest): Promise<Session> {
-  const session = await authenticator.authenticate(request.headers);
+  const session = await authenticator.authenticate(request.headers, {
+    names: () => namesIn(request.raw.rawHeaders),
+    body: () => null,
+  });
   if (request.notes !== null) request.notes.session = session;
   return session;
 }

@@ -4,7 +4,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { weightIn } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import { loggedError } from '../error-reply.ts';
-import { isYes } from '../headers.ts';
+import { isYes, namesIn } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { runBatch } from '../operation/batch.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
@@ -88,7 +88,10 @@ async function answerGraphql(
   const life = watchRequest(reply, route.server.requestTimeoutMs);
   try {
     const text = bodyText(request.body);
-    const known = route.authenticator.authenticate(request.headers, () => looseJson(text));
+    const known = route.authenticator.authenticate(request.headers, {
+      names: () => namesIn(request.raw.rawHeaders),
+      body: () => looseJson(text),
+    });
     const session = known instanceof Promise ? await known : known;
     if (request.notes !== null) request.notes.session = session;
     const freshness = freshnessOf(request.headers);

@@ -51,6 +51,8 @@ export interface OpenedSocket {
   readonly protocol: Protocol;
   /** The headers of the request that opened it, with credentials among them. */
   readonly headers: IncomingHttpHeaders;
+  /** The names of these headers as the client wrote them. */
+  readonly names: readonly string[];
   readonly ip: string;
   /** Called when it is known who the client is. */
   readonly admitted: () => void;
@@ -156,7 +158,11 @@ export class Connection {
       Object.entries(given).map(([name, value]) => [name.toLowerCase(), headerBytesFrom(value)]),
     );
     try {
-      const session = await this.#parts.authenticator.authenticate({ ...this.#opened.headers, ...said });
+      const { headers, names } = this.#opened;
+      const session = await this.#parts.authenticator.authenticate(
+        { ...headers, ...said },
+        { names: () => [...names, ...Object.keys(given)], body: () => null },
+      );
       // If the client has gone meanwhile, nothing may be begun: only its going would end it.
       if (this.#state.kind !== 'admitting') return;
       this.#scope = this.#scopeOf(session, said);

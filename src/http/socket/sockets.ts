@@ -8,6 +8,7 @@ import type { Snapshot } from '../../catalog/watch.ts';
 import type { CorsPolicy } from '../../config/values.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
+import { namesIn } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { APOLLO } from './apollo-protocol.ts';
 import { Connection, type ConnectionParts } from './connection.ts';
@@ -113,6 +114,7 @@ export class Sockets {
         socket,
         protocol,
         headers: handedOn(request.headers),
+        names: namesIn(request.rawHeaders),
         ip: request.socket.remoteAddress ?? '',
         admitted: this.#untilAdmitted(socket, request.socket),
       };

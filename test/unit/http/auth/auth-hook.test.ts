@@ -1,7 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { get, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuthHook } from '../../../../src/http/auth/auth-hook.ts';
 import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
+import { callerOf } from '../../../../src/http/auth/caller.ts';
 import { registerHookCookies } from '../../../../src/http/auth/hook-cookies.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
 import { createServer } from '../../../../src/http/server/server.ts';
@@ -44,6 +48,18 @@ function hooked(mode: 'GET' | 'POST' = 'GET', at = server.url): Authenticator {
   return new Authenticator({ adminSecrets: ['secret'], unauthorizedRole: null, jwt: null, hook });
 }
 
+function served(): FastifyInstance {
+  return createServer({
+    log: createLog('silent'),
+    cors: { kind: 'none' },
+    bodyLimitBytes: 1000,
+    arriving: new HeldBytes(1_000_000, () => undefined),
+    requestTimeoutMs: 10_000,
+    isLeaving: () => false,
+    showsInternal: () => false,
+  });
+}
+
 test("a GET hook gets the caller's headers and answers with variables", async () => {
   answer = { body: '{"X-Hasura-Role":"user","X-Hasura-User-Id":"5","other":"x"}' };
   const session = await hooked().authenticate({
@@ -59,14 +75,34 @@ test("a GET hook gets the caller's headers and answers with variables", async ()
   expect(last?.headers['user-agent']).not.toBe('u');
 });
 
-test('a POST hook gets headers and the request', async () => {
+test('a POST hook gets headers, under the names that the client wrote, and the request', async () => {
   answer = {};
   const cookie = 'c=Žoë';
-  const header = Buffer.from(cookie).toString('latin1');
-  await hooked('POST').authenticate({ cookie: header }, () => ({ query: '{ a }' }));
+  const headers = { cookie: Buffer.from(cookie).toString('latin1'), 'x-other': '1' };
+  await hooked('POST').authenticate(headers, { names: () => ['Cookie'], body: () => ({ query: '{ a }' }) });
   const last = seen.at(-1);
   expect(last?.headers['content-type']).toBe('application/json');
-  expect(JSON.parse(last?.body ?? '')).toEqual({ headers: { cookie }, request: { query: '{ a }' } });
+  expect(JSON.parse(last?.body ?? '')).toEqual({
+    headers: { Cookie: cookie, 'x-other': '1' },
+    request: { query: '{ a }' },
+  });
+});
+
+test('the names of the headers are those of the request', async () => {
+  answer = {};
+  const authenticator = hooked('POST');
+  const app = served();
+  app.get('/', async (request) => (await callerOf(authenticator, request)).role);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const headers = { 'X-Mixed-Case': 'a', AUTHORIZATION: 'b' };
+  const [response] = await once(get({ host: '127.0.0.1', port, headers, agent: false }), 'response');
+  response.resume();
+  expect(JSON.parse(seen.at(-1)?.body ?? '')).toEqual({
+    headers: expect.objectContaining(headers),
+    request: null,
+  });
+  await app.close();
 });
 
 test.each<[Answer, string, string]>([
@@ -171,15 +207,7 @@ test.each<[headers: Record<string, string>, body: Record<string, string>, endsAf
 test('cookies that the hook sets are given to the caller, once where its answer is kept', async () => {
   const cookies = ['id=1; Secure; Path=/', 'other=2; HttpOnly'];
   const authenticator = hooked();
-  const app = createServer({
-    log: createLog('silent'),
-    cors: { kind: 'none' },
-    bodyLimitBytes: 1000,
-    arriving: new HeldBytes(1_000_000, () => undefined),
-    requestTimeoutMs: 10_000,
-    isLeaving: () => false,
-    showsInternal: () => false,
-  });
+  const app = served();
   registerHookCookies(app);
   app.get('/', async (request) => {
     const session = await authenticator.authenticate(request.headers);

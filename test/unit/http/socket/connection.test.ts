@@ -51,6 +51,7 @@ beforeEach(() => {
     socket: socket as unknown as WebSocket,
     protocol: TRANSPORT,
     headers: {},
+    names: [],
     ip: '',
     admitted: () => undefined,
   };
