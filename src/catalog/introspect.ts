@@ -5,6 +5,7 @@ import { messageOf, NearjoinError } from '../core/errors.ts';
 import { keptIn } from '../core/kept-in.ts';
 import { tableKey } from '../core/names.ts';
 import { clientConfig } from '../core/postgres/client-config.ts';
+import { settingsStatement } from '../core/postgres/session-form.ts';
 import { statementResults } from '../core/postgres/statement-results.ts';
 import type { Asked } from './introspect/asked.ts';
 import { TypeBook, type TypeRow } from './introspect/column-type.ts';
@@ -77,6 +78,8 @@ const KINDS: Readonly<Record<string, FoundTable['kind']>> = {
   f: 'foreign-table',
   p: 'partitioned-table',
 };
+/** What role or database are given for a transaction may be too little for a large catalog. */
+const OWN_LIMITS = [['transaction_timeout', '0']] as const;
 const DEFAULT_TIMEOUT_MS = 15_000;
 /** Commands wait for this when a host does not answer at all. */
 const LONGEST_CONNECT_MS = 5_000;
@@ -163,7 +166,7 @@ async function withClient<T>(
     const begun = await client.query<{ allowed: boolean }>(
       `begin isolation level repeatable read read only; set local search_path = pg_catalog;
        set local statement_timeout = ${Math.ceil(timeoutMs)}; set local jit = off; set local quote_all_identifiers = off;
-       ${MAY_SEE_SYSTEM_SQL}`,
+       ${settingsStatement(OWN_LIMITS)}; ${MAY_SEE_SYSTEM_SQL}`,
     );
     const maySeeSystem = statementResults(begun).at(-1)?.rows[0]?.allowed === true;
     const result = await use(client, maySeeSystem);

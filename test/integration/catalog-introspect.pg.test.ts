@@ -353,6 +353,33 @@ describe('introspect', () => {
     expect(await reading).toContain('Connection terminated');
   });
 
+  test.skipIf(testServer('target').version < 17)(
+    'what a role or database limits transactions to does not end it',
+    async () => {
+      const limited = await createDatabase('target', ['create table slow (id int primary key)']);
+      const limit = `execute format('alter database %I set transaction_timeout = ''50ms''', current_database())`;
+      const holder = new pg.Client({ connectionString: limited.url });
+      await holder.connect();
+      await holder.query('begin; lock table pg_catalog.pg_description in access exclusive mode');
+      await limited.query(`do $$ begin ${limit}; end $$`);
+      let isOver = false;
+      const reading = introspect(limited.url).finally(() => {
+        isOver = true;
+      });
+      reading.catch(() => undefined);
+      await poll('it to wait for longer than that', async () => {
+        const { rows } = await database.query(
+          `select from pg_stat_activity where application_name = 'nearjoin catalog' and wait_event_type = 'Lock'
+             and clock_timestamp() - xact_start > interval '100 ms'`,
+        );
+        return rows.length > 0 || isOver;
+      });
+      await holder.end();
+      expect([...(await reading).tables.values()]).toHaveLength(1);
+      await limited.drop();
+    },
+  );
+
   test('thousands of tables are asked for in no more statements than a few', async () => {
     const make = (tables: number): Promise<TestDatabase> =>
       createDatabase('target', [
