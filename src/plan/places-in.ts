@@ -49,7 +49,7 @@ export function runsStatement(root: RootField): boolean {
 }
 
 /** What of a select decides which rows there are, and their order. */
-type FindsRows = Pick<Select, 'where' | 'orderBy' | 'distinctOnlyIf'>;
+type FindsRows = Pick<Select, 'where' | 'orderBy' | 'distinctOn'>;
 
 function toPlace({ place }: Filtered): PlanTable {
   return place;
@@ -74,7 +74,7 @@ function filtersOfRows(select: FindsRows): readonly Filtered[] {
   return [
     ...filtersIn(select.where),
     ...select.orderBy.flatMap(filtersOnPath),
-    ...select.distinctOnlyIf.flatMap((rule) => (rule === null ? [] : filtersIn(rule))),
+    ...select.distinctOn.flatMap(({ onlyIf }) => (onlyIf === null ? [] : filtersIn(onlyIf))),
   ];
 }
 
@@ -97,7 +97,7 @@ function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {
 export function conditionsOfAggregate(field: AggregateField): readonly Predicate[] {
   if (field.kind !== 'values') return [];
   return field.values.flatMap((value) => {
-    if (value.kind === 'count') return value.onlyIf.filter((rule) => rule !== null);
+    if (value.kind === 'count') return value.cells.flatMap(({ onlyIf }) => onlyIf ?? []);
     if (value.kind === 'constant') return [];
     return value.of.flatMap((member) =>
       member.kind === 'column' && member.onlyIf !== null ? [member.onlyIf] : [],

@@ -91,15 +91,19 @@ export interface PlanTable {
   readonly call?: RowsCall;
 }
 
+/** A column as a role sees it: for roles made of several a cell may read as null unless `onlyIf` holds. */
+export interface Cell {
+  readonly column: Column;
+  readonly onlyIf: Predicate | null;
+}
+
 /** Rows of a table: filter and permission merged, ordered, cut, shaped. */
 export interface Select {
   readonly from: PlanTable;
   readonly fields: readonly Field[];
   readonly where: Predicate;
   readonly orderBy: readonly OrderItem[];
-  readonly distinctOn: readonly Column[];
-  /** Aligned with `distinctOn`: the cell reads as null unless this holds. */
-  readonly distinctOnlyIf: readonly (Predicate | null)[];
+  readonly distinctOn: readonly Cell[];
   /** A literal, merged with the permission's limit; null means all. With `withTies`, rows that tie with the last one come too. */
   readonly limit: number | null;
   readonly withTies?: true;
@@ -115,18 +119,9 @@ export interface Join {
   readonly indexed: boolean;
 }
 
-/**
- * A member of the JSON object of one row; `key` is the response key. Order is the response's. `onlyIf`, here and
- * below, belongs to roles made of several: the cell reads as null unless it holds.
- */
+/** A member of the JSON object of one row; `key` is the response key. Order is the response's. */
 export type Field =
-  | {
-      readonly kind: 'column';
-      readonly key: string;
-      readonly column: Column;
-      readonly jsonPath: Operand | null;
-      readonly onlyIf: Predicate | null;
-    }
+  | (Cell & { readonly kind: 'column'; readonly key: string; readonly jsonPath: Operand | null })
   | { readonly kind: 'constant'; readonly key: string; readonly json: string }
   | { readonly kind: 'object'; readonly key: string; readonly join: Join; readonly select: Select }
   | { readonly kind: 'array'; readonly key: string; readonly join: Join; readonly select: Select }
@@ -150,8 +145,7 @@ export type AggregateValue =
   | {
       readonly kind: 'count';
       readonly key: string;
-      readonly columns: readonly Column[];
-      readonly onlyIf: readonly (Predicate | null)[];
+      readonly cells: readonly Cell[];
       readonly distinct: boolean;
     }
   /** `sum { a b }`: an object of one function over several columns. */
@@ -160,12 +154,7 @@ export type AggregateValue =
       readonly key: string;
       readonly function: AggregateFunction;
       readonly of: readonly (
-        | {
-            readonly kind: 'column';
-            readonly key: string;
-            readonly column: Column;
-            readonly onlyIf: Predicate | null;
-          }
+        | (Cell & { readonly kind: 'column'; readonly key: string })
         | { readonly kind: 'constant'; readonly key: string; readonly json: string }
       )[];
     };
@@ -189,14 +178,9 @@ export type AggregateFunction =
 export interface OrderItem {
   readonly path: readonly OrderStep[];
   readonly by:
-    | { readonly kind: 'column'; readonly column: Column; readonly onlyIf: Predicate | null }
+    | (Cell & { readonly kind: 'column' })
     | { readonly kind: 'count' }
-    | {
-        readonly kind: 'function';
-        readonly function: AggregateFunction;
-        readonly column: Column;
-        readonly onlyIf: Predicate | null;
-      };
+    | (Cell & { readonly kind: 'function'; readonly function: AggregateFunction });
   readonly direction: 'asc' | 'desc';
   readonly nulls: 'first' | 'last';
 }

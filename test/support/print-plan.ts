@@ -3,6 +3,7 @@ import type {
   Aggregate,
   AggregateField,
   AggregateValue,
+  Cell,
   Field,
   Join,
   OrderItem,
@@ -64,11 +65,8 @@ function printSelect(select: Select): Lines {
 }
 
 function printRows(select: Select): Lines {
-  const { where, orderBy, distinctOn, distinctOnlyIf, limit, withTies, offset } = select;
-  const distinct = distinctOn.map(({ name }, index) => {
-    const guard = distinctOnlyIf[index] ?? null;
-    return guard === null ? name : `${name} only if ${printPredicate(guard)}`;
-  });
+  const { where, orderBy, distinctOn, limit, withTies, offset } = select;
+  const distinct = distinctOn.map(printCell);
   return [
     ...(where.kind === 'true' ? [] : [`where ${printPredicate(where)}`]),
     ...(distinct.length === 0 ? [] : [`distinct on ${distinct.join(', ')}`]),
@@ -76,6 +74,10 @@ function printRows(select: Select): Lines {
     ...(limit === null ? [] : [`limit ${limit}${withTies === undefined ? '' : ' with ties'}`]),
     ...(offset === null ? [] : [`offset $${offset.index}`]),
   ];
+}
+
+function printCell({ column: { name }, onlyIf }: Cell): string {
+  return onlyIf === null ? name : `${name} only if ${printPredicate(onlyIf)}`;
 }
 
 function printField(field: Field): Lines {
@@ -122,10 +124,7 @@ function printValue(value: AggregateValue): string {
     case 'constant':
       return `${value.key}: ${value.json}`;
     case 'count': {
-      const columns = value.columns.map(({ name }, index) => {
-        const guard = value.onlyIf[index] ?? null;
-        return guard === null ? name : `${name} only if ${printPredicate(guard)}`;
-      });
+      const columns = value.cells.map(printCell);
       return `${value.key}: count(${value.distinct ? 'distinct ' : ''}${columns.join(', ') || '*'})`;
     }
     default: {

@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/catalog.ts';
 import type { SelectPermission } from '../../catalog/part/select-permission.ts';
 import { keptIn } from '../../core/kept-in.ts';
-import type { Predicate } from '../plan.ts';
+import type { Cell, Predicate } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and, not, or, TRUE } from '../predicates.ts';
 import { showingPermissions } from '../role/visible.ts';
@@ -17,7 +17,7 @@ export function permittedRows(planning: Planning, { view, place }: Rows): Predic
  * What must hold for a cell to be shown; null when it always is. Only inherited roles hide single cells. A cell's guard is made
  * once, with one set of parameters: Postgres wants `distinct on` and `order by` to have equal expressions.
  */
-export function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
+function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
   const showing = showingPermissions(rows.view, column);
   if (showing === null) return null;
   const guard = keptIn(planning.guards, `${rows.place.id}/${column.name}`, () => {
@@ -26,6 +26,11 @@ export function cellGuard(planning: Planning, rows: Rows, column: Column): Predi
     return made;
   });
   return guard.kind === 'true' ? null : guard;
+}
+
+/** A column with the condition under which the role sees its cells. */
+export function cellOf(planning: Planning, rows: Rows, column: Column): Cell {
+  return { column, onlyIf: cellGuard(planning, rows, column) };
 }
 
 /** A column at a place, as the role sees it. */

@@ -16,7 +16,7 @@ import {
 import type { Aggregate, AggregateField, AggregateFunction, AggregateValue, Field } from '../plan.ts';
 import type { Planning, Position, Rows } from '../planning.ts';
 import { visibleComputedFields } from '../role/visible.ts';
-import { cellGuard } from '../rule/permit.ts';
+import { cellOf } from '../rule/permit.ts';
 import { literal } from '../value/input.ts';
 import { aggregateFunction, columnsFor, computedFor } from './aggregate-functions.ts';
 import { planRows } from './rows.ts';
@@ -81,8 +81,8 @@ function planCount(planning: Planning, rows: Rows, field: CollectedField): Aggre
   const columns = names.map((name) => rows.place.read(must(rows.view.columnByField.get(name), 'column')));
   const node = field.arguments.get('distinct');
   const distinct = node !== undefined && planBoolean(planning, literal(node), at('distinct'));
-  const onlyIf = columns.map((column) => cellGuard(planning, rows, column));
-  return { kind: 'count', key: field.key, columns, onlyIf, distinct: distinct && columns.length > 0 };
+  const cells = columns.map((column) => cellOf(planning, rows, column));
+  return { kind: 'count', key: field.key, cells, distinct: distinct && cells.length > 0 };
 }
 
 interface Called {
@@ -118,7 +118,7 @@ function planFunction(
     checkArguments(rest, []);
     checkIsLeaf(part);
     rows.place.read(column);
-    return { kind: 'column' as const, key: part.key, column, onlyIf: cellGuard(planning, rows, column) };
+    return { kind: 'column' as const, key: part.key, ...cellOf(planning, rows, column) };
   });
   return { kind: 'function', key: field.key, function: called, of };
 }

@@ -14,7 +14,7 @@ import {
   visibleAggregate,
   visibleRelationship,
 } from '../role/visible.ts';
-import { cellGuard, permittedRows } from '../rule/permit.ts';
+import { cellOf, permittedRows } from '../rule/permit.ts';
 import { elementsOf, type Input, isNull } from '../value/input.ts';
 import { aggregateFunction, columnsFor } from './aggregate-functions.ts';
 
@@ -64,7 +64,7 @@ function planColumn(
   return [
     {
       path: ordered.path,
-      by: { kind: 'column', column, onlyIf: cellGuard(planning, ordered, column) },
+      by: { kind: 'column', ...cellOf(planning, ordered, column) },
       ...direction,
     },
   ];
@@ -158,8 +158,8 @@ function planFunction(
     const direction = planDirection(planning, ordered, member, here);
     if (direction === null) return [];
     ordered.place.read(column);
-    const onlyIf = cellGuard(planning, ordered, column);
-    return [{ path: ordered.path, by: { kind: 'function', function: called, column, onlyIf }, ...direction }];
+    const cell = cellOf(planning, ordered, column);
+    return [{ path: ordered.path, by: { kind: 'function', function: called, ...cell }, ...direction }];
   });
 }
 

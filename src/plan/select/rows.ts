@@ -9,7 +9,7 @@ import type { OrderItem, Select } from '../plan.ts';
 import type { Planning, Rows } from '../planning.ts';
 import { and } from '../predicates.ts';
 import { invalid } from '../problem.ts';
-import { cellGuard, permittedRows } from '../rule/permit.ts';
+import { cellOf, permittedRows } from '../rule/permit.ts';
 import { countOf } from '../value/built-in.ts';
 import { valueOf } from '../value/input.ts';
 import { planWhere } from '../where/where.ts';
@@ -27,15 +27,13 @@ export function planRows(planning: Planning, rows: Rows, field: CollectedField):
   const offsetInput = openArgument(planning, offset, 'Int');
   const named = planDistinct(planning, rows, argument('distinct_on'));
   checkDistinct(named, orderBy, `${field.at.path}.args`);
-  const distinctOn = [...new Set(named)];
   return {
     ...bareRows(rows),
     where: and([permittedRows(planning, rows), condition]),
     orderBy,
     limit,
     offset: offsetInput === null ? null : planning.params.offset(offsetInput, BIGINT, offset.at.path),
-    distinctOn,
-    distinctOnlyIf: distinctOn.map((column) => cellGuard(planning, rows, column)),
+    distinctOn: [...new Set(named)].map((column) => cellOf(planning, rows, column)),
   };
 }
 
@@ -52,7 +50,7 @@ export function smallerLimit(a: number | null, b: number | null): number | null 
 
 function bareRows({ place }: Rows): Omit<Select, 'fields'> {
   for (const column of place.planTable.key) place.read(column);
-  const none = { orderBy: [], distinctOn: [], distinctOnlyIf: [], limit: null, offset: null };
+  const none = { orderBy: [], distinctOn: [], limit: null, offset: null };
   return { from: place.planTable, where: { kind: 'true' }, ...none };
 }
 

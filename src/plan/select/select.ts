@@ -14,7 +14,7 @@ import {
 import type { Aggregate, Field, Operand, Select } from '../plan.ts';
 import type { Planning, Position, Rows } from '../planning.ts';
 import { type VisibleRelationship, visibleAggregate, visibleRelationship } from '../role/visible.ts';
-import { cellGuard } from '../rule/permit.ts';
+import { cellOf } from '../rule/permit.ts';
 import { literal } from '../value/input.ts';
 import { planAggregate } from './aggregate.ts';
 import { followField } from './related.ts';
@@ -74,7 +74,7 @@ function planValue(planning: Planning, rows: Rows, field: CollectedField, column
   checkIsLeaf(field);
   const jsonPath = planJsonPath(planning, field, column);
   rows.place.read(column);
-  return { kind: 'column', key: field.key, column, jsonPath, onlyIf: cellGuard(planning, rows, column) };
+  return { kind: 'column', key: field.key, jsonPath, ...cellOf(planning, rows, column) };
 }
 
 function planJsonPath(planning: Planning, field: CollectedField, column: Column): Operand | null {

@@ -13,7 +13,7 @@ import type {
   Predicate,
   Select,
 } from '../../plan/plan.ts';
-import { byColumn } from '../../sql/rows/rows.ts';
+import { byCell, byColumn } from '../../sql/rows/rows.ts';
 import { placeOf, type RelatedField } from '../../sql/shape/gap.ts';
 import { isDecidableAt, isLoose, joinsByBytes, ordersAlike, sortsApart } from './decidable.ts';
 
@@ -54,11 +54,8 @@ function isAlikeSelect(select: Select, at: SourceName, isOrdered: boolean): bool
 }
 
 /** Lists of remote rows end their order with the key, and the first row of several is the one with the least key. */
-function isOrderedAlike({ orderBy, distinctOn, distinctOnlyIf, from }: Select): boolean {
-  return (
-    distinctOnlyIf.every((rule) => rule === null) &&
-    ordersAlike([...orderBy, ...distinctOn.map(byColumn), ...from.key.map(byColumn)])
-  );
+function isOrderedAlike({ orderBy, distinctOn, from }: Select): boolean {
+  return ordersAlike([...orderBy, ...distinctOn.map(byCell), ...from.key.map(byColumn)]);
 }
 
 function isAlikeAggregate({ rows, fields }: Aggregate, at: SourceName): boolean {
@@ -80,8 +77,8 @@ function isAlikeValue(value: AggregateValue, at: SourceName, row: PlanTable): bo
   if (value.kind === 'constant') return true;
   if (value.kind === 'count')
     return (
-      !(value.distinct && value.columns.some(isLoose)) &&
-      value.onlyIf.every((rule) => isVisibleAlike(rule, at, row))
+      !(value.distinct && value.cells.some(({ column }) => isLoose(column))) &&
+      value.cells.every(({ onlyIf }) => isVisibleAlike(onlyIf, at, row))
     );
   return value.of.every(
     (member) =>

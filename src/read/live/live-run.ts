@@ -116,8 +116,8 @@ export class LiveRun {
     const found = this.#foundBy(select);
     for (const item of select.orderBy)
       await this.#order(item, this.#filters.candidates(select, above), found);
-    for (const rule of select.distinctOnlyIf) {
-      if (rule !== null) await this.#filters.decide(rule, this.#filters.candidates(select, above));
+    for (const { onlyIf } of select.distinctOn) {
+      if (onlyIf !== null) await this.#filters.decide(onlyIf, this.#filters.candidates(select, above));
     }
     // Fetched rows are those of all parents together, but the select's limit is for each parent.
     const rows = this.#isLive(select.from) ? allRows(select.from, select.where) : { ...select, fields: [] };

@@ -2,7 +2,7 @@ import type { Column, ColumnType, JoinPair } from '../../catalog/catalog.ts';
 import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import { SPATIAL_OPERATORS } from '../../catalog/conditions/spatial-operators.ts';
 import { must, unreachable } from '../../core/assert.ts';
-import type { ColumnComparison, Join, Param, PlanTable, Predicate } from '../../plan/plan.ts';
+import type { Cell, ColumnComparison, Join, Param, PlanTable, Predicate } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { sortValue } from '../place/enum-order.ts';
 import {
@@ -105,10 +105,7 @@ function isText(row: RowScope, column: Column): boolean {
 }
 
 /** A column's value where the role may see it, else null. */
-export function visibleValue(
-  { column, onlyIf }: { readonly column: Column; readonly onlyIf: Predicate | null },
-  site: Site,
-): Sql {
+export function visibleValue({ column, onlyIf }: Cell, site: Site): Sql {
   const value = site.row.read(column);
   return onlyIf === null ? value : sql`(case when ${predicateSql(onlyIf, site)} then ${value} end)`;
 }

@@ -1,6 +1,6 @@
 import type { Column } from '../../catalog/catalog.ts';
 import { placesOfRows } from '../../plan/places-in.ts';
-import type { Operand, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
+import type { Cell, Operand, OrderItem, PlanTable, Predicate, Select } from '../../plan/plan.ts';
 import { conjuncts } from '../../plan/predicates.ts';
 import { isLeaky } from '../condition/leaky.ts';
 import { operandSql } from '../condition/operand.ts';
@@ -31,7 +31,7 @@ export interface OpenRows {
 
 /** All rows that satisfy a filter. */
 export function allRows(from: PlanTable, where: Predicate): Select {
-  const uncut = { limit: null, offset: null, distinctOn: [], distinctOnlyIf: [] };
+  const uncut = { limit: null, offset: null, distinctOn: [] };
   return { from, where, fields: [], orderBy: [], ...uncut };
 }
 
@@ -51,7 +51,7 @@ export function openRows(select: Select, around: Around): OpenRows {
   }
   const distinct = distinctValues(select, site);
   const order = rowOrder(select, build).map((item) => {
-    const known = distinct.find(({ column, onlyIf }) => isColumnOrder(item, column, onlyIf));
+    const known = distinct.find(({ cell }) => isCellOrder(item, cell));
     return orderTerm(item, site, known?.value ?? null);
   });
   if (base.number !== null) order.push(base.number);
@@ -139,16 +139,13 @@ function joinInstead(part: Exists, site: JoinSite): void {
  */
 function rowOrder(select: Select, build: Build): readonly OrderItem[] {
   const items = [...select.orderBy];
-  const add = (column: Column, onlyIf: Predicate | null): void => {
-    if (!items.some((item) => isColumnOrder(item, column, onlyIf))) items.push(byValue(column, onlyIf));
+  const add = (cell: Cell): void => {
+    if (!items.some((item) => isCellOrder(item, cell))) items.push(byCell(cell));
   };
-  if (select.distinctOn.length > select.orderBy.length) {
-    for (const [index, column] of select.distinctOn.entries())
-      add(column, select.distinctOnlyIf[index] ?? null);
-  }
+  if (select.distinctOn.length > select.orderBy.length) select.distinctOn.forEach(add);
   // A total order has no ties.
   if (mustOrderAlike(select, build) && select.withTies === undefined) {
-    for (const column of select.from.key) add(column, null);
+    for (const column of select.from.key) add({ column, onlyIf: null });
   }
   return items;
 }
@@ -165,27 +162,27 @@ export function orderAbove(select: Select, site: Site): Sql {
 }
 
 /** A cell that reads as null in some rows orders them by less than the column does. */
-function isColumnOrder({ path, by }: OrderItem, column: Column, onlyIf: Predicate | null): boolean {
+function isCellOrder({ path, by }: OrderItem, { column, onlyIf }: Cell): boolean {
   return path.length === 0 && by.kind === 'column' && by.column.name === column.name && by.onlyIf === onlyIf;
 }
 
 /** Ascending by one column of the row itself. */
 export function byColumn(column: Column): OrderItem {
-  return byValue(column, null);
+  return byCell({ column, onlyIf: null });
 }
 
-function byValue(column: Column, onlyIf: Predicate | null): OrderItem {
+/** The same by what the role sees of the column. */
+export function byCell({ column, onlyIf }: Cell): OrderItem {
   return { path: [], by: { kind: 'column', column, onlyIf }, direction: 'asc', nulls: 'last' };
 }
 
 /** Built once: Postgres wants the very same expressions in the ordering. */
 function distinctValues(
-  { distinctOn, distinctOnlyIf }: Select,
+  { distinctOn }: Select,
   site: Site,
-): readonly { readonly column: Column; readonly onlyIf: Predicate | null; readonly value: Sql }[] {
-  return distinctOn.map((column, index) => {
-    const what = { column, onlyIf: distinctOnlyIf[index] ?? null };
-    return { ...what, value: sortValue(visibleValue(what, site), column, site.row) };
+): readonly { readonly cell: Cell; readonly value: Sql }[] {
+  return distinctOn.map((cell) => {
+    return { cell, value: sortValue(visibleValue(cell, site), cell.column, site.row) };
   });
 }
 

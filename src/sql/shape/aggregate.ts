@@ -6,8 +6,8 @@ import type {
   AggregateField,
   AggregateFunction,
   AggregateValue,
+  Cell,
   Field,
-  Predicate,
 } from '../../plan/plan.ts';
 import { countSql, visibleValue } from '../condition/predicate.ts';
 import { extreme } from '../place/enum-order.ts';
@@ -102,14 +102,12 @@ function valueOf(value: AggregateValue, site: ShapeSite): Sql {
 }
 
 function countedColumns(value: Extract<AggregateValue, { kind: 'count' }>, site: ShapeSite): readonly Sql[] {
-  if (value.distinct) for (const column of value.columns) refuseUnlessDistinct(column, site.row);
-  return value.columns.map((column, i) => visibleValue({ column, onlyIf: value.onlyIf[i] ?? null }, site));
+  if (value.distinct) for (const { column } of value.cells) refuseUnlessDistinct(column, site.row);
+  return value.cells.map((cell) => visibleValue(cell, site));
 }
 
-type FunctionMember = { readonly column: Column; readonly onlyIf: Predicate | null };
-
 /** Extremes are written as their column is, and so are numbers that clients asked for as strings, whatever is made of them. */
-function functionJson(name: AggregateFunction, member: FunctionMember, site: ShapeSite): Sql {
+function functionJson(name: AggregateFunction, member: Cell, site: ShapeSite): Sql {
   const { build } = site;
   const { type } = member.column;
   const value = visibleValue(member, site);

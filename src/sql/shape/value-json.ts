@@ -14,13 +14,13 @@ export function columnJson(row: RowScope, column: Column, build: Build): Sql {
   return column.notNull ? encoded : orNull(encoded);
 }
 
-interface Cell {
+interface CellAt {
   readonly row: RowScope;
   readonly column: Column;
   readonly build: Build;
 }
 
-function cellJson(value: Sql, { row, column, build }: Cell): Sql {
+function cellJson(value: Sql, { row, column, build }: CellAt): Sql {
   const held = row.heldAs(column);
   if (held === 'text' || isCostly(column, build)) return sql`pg_catalog.to_json(${value})::text`;
   // As Hasura has it: with all digits, and the reference system by its long name.

@@ -89,7 +89,6 @@ const CUT: Select = {
   limit: 2,
   offset: null,
   distinctOn: [],
-  distinctOnlyIf: [],
   fields: [],
   where: TRUE,
   orderBy: [by(INTEGER)],
@@ -99,7 +98,7 @@ test.each<[what: string, over: Partial<Select>, before: boolean]>([
   ['the first rows', {}, true],
   ['all rows', { limit: null }, false],
   ['rows behind the first', { offset: { kind: 'param', index: 0 } }, false],
-  ['rows that differ', { distinctOn: [INTEGER] }, false],
+  ['rows that differ', { distinctOn: [{ column: INTEGER, onlyIf: null }] }, false],
   ['rows of which nothing is computed', { from: placeAt(1) }, false],
   [
     'rows of which some hide a cell',
