@@ -12,7 +12,6 @@ import { runFeed } from './feed-run.ts';
 import type { FeedScene } from './feed-scene.ts';
 import { keepHouse, type SlotNeed } from './housekeeping.ts';
 import { Remedies } from './remedies.ts';
-import { untilPutRight } from './standing.ts';
 
 const CLOCK_SET_BACK =
   'the clock of the source database was set back, or another server took its place: how old the cache is must be proved anew';
@@ -216,6 +215,7 @@ export class FeedLeader {
     if (this.#scene.streamed) {
       this.#remedies.succeeded();
       this.#scene.repeats.forget();
+      this.#scene.standing.forget();
     }
     this.#scene.streamed = false;
     const { state, pauseMs } = await this.#remedies.choose(error);
@@ -233,12 +233,11 @@ export class FeedLeader {
 
   /** Rests until the time is up, somebody asks for something, or what was wrong with the target may have been put right. */
   async #restFailed(pauseMs: number, signal: AbortSignal): Promise<void> {
-    const { options, connector } = this.#scene;
-    const { clock } = options;
+    const { options, standing } = this.#scene;
     await firstOf(
       signal,
-      (until) => untilPutRight({ connector, clock }, until),
-      (until) => restUnless(this.#wake, { clock, ms: pauseMs }, until),
+      (until) => standing.untilPutRight(until),
+      (until) => restUnless(this.#wake, { clock: options.clock, ms: pauseMs }, until),
     );
   }
 }

@@ -8,6 +8,7 @@ import { EarlyChoice } from '../follow/early-choice.ts';
 import type { ProbePace } from '../follow/probe-pace.ts';
 import { HoldableNames } from '../table/holdable-names.ts';
 import { TableFailures } from '../table/table-failures.ts';
+import { Standing } from './standing.ts';
 import type { WantedNow } from './wanted-now.ts';
 
 /** Numbers shown in the status. */
@@ -37,6 +38,7 @@ interface Led {
 /** What the runs of one feed under one leader share. */
 export interface FeedScene extends Led {
   readonly failures: TableFailures;
+  readonly standing: Standing;
   readonly early: EarlyChoice;
   readonly names: HoldableNames;
   /** Partitions that rows came from before they were known: the next run looks for them in the tables first. */
@@ -59,6 +61,7 @@ export function beginScene(given: Led): FeedScene {
   return {
     ...given,
     failures: new TableFailures(clock, random),
+    standing: new Standing(given.connector, clock),
     early: new EarlyChoice(limits.early, clock),
     names: new HoldableNames(),
     sought: new Set(),

@@ -17,7 +17,6 @@ import type { FeedScene } from './feed-scene.ts';
 import { type Start } from './feed-start.ts';
 import { buildIndex } from './index-build.ts';
 import { bringToOrder, type Remaining, type Tools } from './reconciler.ts';
-import { untilPutRight } from './standing.ts';
 
 /** Trying such a table again means streaming its changes, one of which may stop the whole feed: not often. */
 const UNSENDABLE_MS = 3_600_000;
@@ -221,9 +220,9 @@ export class FeedTables {
   async #awaitCure(stop: AbortSignal): Promise<void> {
     if (this.#isAwaitingCure) return;
     this.#isAwaitingCure = true;
-    const { options, connector, failures, reconsider } = this.#scene;
+    const { standing, failures, reconsider } = this.#scene;
     try {
-      await untilPutRight({ connector, clock: options.clock }, stop);
+      await standing.untilPutRight(stop);
       // A stream that ended may have done so because the target was restarted, with what was to be put right.
       if (stop.aborted) failures.wake();
       else failures.forget();
