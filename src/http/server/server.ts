@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createServer as createNodeServer, type RequestListener, type Server } from 'node:http';
+import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { CorsPolicy } from '../../config/values.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
@@ -10,6 +10,7 @@ import { answerInTurn } from './answered-in-turn.ts';
 import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
 import { registerCompression } from './compression.ts';
 import { registerCors } from './cors.ts';
+import { cutHeaders } from './cut-headers.ts';
 import { logRequest } from './request-log.ts';
 import { answerUnparsed } from './unparsed-request.ts';
 
@@ -27,7 +28,9 @@ export interface ServerOptions extends BodyBounds {
 /** A Fastify server with everything that holds for all routes: bodies as text, errors in Hasura's shape, CORS, the request log. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const app = fastify({
-    serverFactory: (onRequest) => nodeServer(onRequest, options.requestTimeoutMs),
+    // Time to receive a whole request; the work on it is bounded by watchRequest.
+    requestTimeout: options.requestTimeoutMs,
+    http: arrivalLimits(options.requestTimeoutMs),
     forceCloseConnections: 'idle',
     // Requests that still come over open connections while the process stops are answered.
     return503OnClosing: false,
@@ -57,7 +60,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     if (request.mediaType === undefined) delete request.headers['content-type'];
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (options.isLeaving()) reply.header('connection', 'close');
-    done();
+    done(cutHeaders(request.raw) ?? undefined);
   });
   registerCors(app, options.cors);
   registerCompression(app);
@@ -78,24 +81,13 @@ const OTHER_CHARSET = /^[^;]*;(?:.*;)?\s*charset=(?!\s*"?(?:utf-?8|us-ascii)"?\s
 /** Time for all headers to arrive: 16 kB at most. */
 const HEADERS_MS = 10_000;
 
-/** How long a connection may be kept for a next request: longer than load balancers do, who would send one just then. */
-const KEEP_ALIVE_MS = 72_000;
-
-/** A server of Node for each address; `requestTimeoutMs` is the time to receive a whole request, work on it is bounded by watchRequest. */
-function nodeServer(onRequest: RequestListener, requestTimeoutMs: number): Server {
-  const server = createNodeServer(
-    {
-      requestTimeout: requestTimeoutMs,
-      // Node takes the larger of the two times for the whole request's, so this must not be left at its default of a minute.
-      headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
-      connectionsCheckingInterval: Math.min(5_000, Math.ceil(requestTimeoutMs / 4)),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-    onRequest,
-  );
-  // By default Node leaves out what comes behind the first thousand headers: the role, perhaps, that a proxy adds to its secret.
-  server.maxHeadersCount = 0;
-  return server;
+/** Node takes the larger of the two times for the whole request's, so the headers' must not be left at its default of a minute. */
+function arrivalLimits(requestTimeoutMs: number): ServerOptionsOfNode {
+  return {
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs),
+    connectionsCheckingInterval: Math.min(5_000, Math.ceil(requestTimeoutMs / 4)),
+  };
 }
 
 /** Answers anything thrown in Hasura's shape and logs what was not foreseen. */

@@ -10,6 +10,7 @@ import { NearjoinError } from '../../core/errors.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
 import { namesIn } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
+import { cutHeaders } from '../server/cut-headers.ts';
 import { APOLLO } from './apollo-protocol.ts';
 import { Connection, type ConnectionParts } from './connection.ts';
 import type { Protocol } from './protocol.ts';
@@ -42,7 +43,9 @@ export function registerSockets(app: FastifyInstance, options: SocketOptions): S
   // Newer Nodes ask whether an offer of another protocol is taken, and read the body of a request that makes one themselves.
   Object.assign(app.server, { shouldUpgradeCallback: wantsWebSocket });
   app.server.on('upgrade', (request, socket, head) => {
-    if (wantsWebSocket(request)) sockets.open(request, socket, head);
+    const refusal = cutHeaders(request);
+    if (refusal !== null) refuse(socket, refusal);
+    else if (wantsWebSocket(request)) sockets.open(request, socket, head);
     else answerPlainly(app.server, request, { socket, head });
   });
   // In this hook, since the server then waits for its connections to end.

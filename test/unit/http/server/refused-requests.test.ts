@@ -52,17 +52,8 @@ async function answersOf(one: FastifyInstance, parts: readonly (string | Buffer)
   return ended;
 }
 
-interface Opened {
-  readonly socket: Socket;
-  readonly ended: Promise<string>;
-}
-
-function opened(to: FastifyInstance): Opened {
-  return openedAt((to.server.address() as AddressInfo).port, '127.0.0.1');
-}
-
-function openedAt(port: number, address: string): Opened {
-  const socket = connect(port, address);
+function opened(to: FastifyInstance): { readonly socket: Socket; readonly ended: Promise<string> } {
+  const socket = connect((to.server.address() as AddressInfo).port, '127.0.0.1');
   let text = '';
   socket.setEncoding('utf8');
   socket.on('data', (data) => {
@@ -98,6 +89,13 @@ describe('what is no request is refused in the shape of all errors', () => {
     ['another protocol', [Buffer.from('\u0016\u0003\u0001\u0002\u0000\u0001')], 400],
     ['headers without end', [`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`], 431],
     ['many headers', [`GET / HTTP/1.1\r\nHost: x\r\n${'X-Header: x\r\n'.repeat(2_000)}\r\n`], 431],
+    [
+      'so many headers that the last would be left out',
+      [
+        `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${'a:\r\n'.repeat(998)}X-Hasura-Role: user\r\n\r\n`,
+      ],
+      431,
+    ],
     ['a huge URL', [`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`], 431],
     ['a length that is none', ['POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n'], 400],
     [
@@ -135,22 +133,6 @@ describe('what is no request is refused in the shape of all errors', () => {
   ])('%s', async (_, parts, status, code) => {
     expect(refusalIn(await answersOf(status === 408 ? hasty : app, parts))).toEqual(refused(status, code));
   });
-
-  test.each(['127.0.0.1', 'localhost'])(
-    'no header at %s is left out because many stand before it',
-    async (host) => {
-      const roles = server();
-      roles.get('/role', (request, reply) => reply.send(request.headers['x-hasura-role']));
-      await roles.listen({ host, port: 0 });
-      const head = `GET /role HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${'a:\r\n'.repeat(1000)}`;
-      for (const { address, port } of roles.addresses() as AddressInfo[]) {
-        const { socket, ended } = openedAt(port, address);
-        socket.write(`${head}X-Hasura-Role: user\r\n\r\n`);
-        expect(await ended).toMatch(/\r\n\r\nuser$/);
-      }
-      await roles.close();
-    },
-  );
 
   test('an expectation that nobody meets', async () => {
     expect(await answersTo(post(['Expect: the-unexpected'], '{}'))).toMatch(/^HTTP\/1.1 417 /);

@@ -57,6 +57,16 @@ async function talk(pieces: readonly string[], enough: (heard: string) => boolea
 const head = (more: string) =>
   `POST /v1/graphql HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n${more}\r\n`;
 
+test.each(['h2c', 'websocket'])(
+  'an offer of %s with so many headers that the last would be left out is refused',
+  async (offer) => {
+    const more = `Connection: Upgrade\r\nUpgrade: ${offer}\r\n${'a:\r\n'.repeat(1000)}X-Hasura-Role: user\r\n`;
+    expect(await talk([head(more)], (heard) => heard.includes('}'))).toMatch(
+      /^HTTP\/1.1 431 [^]*too many headers/,
+    );
+  },
+);
+
 test('a request that offers HTTP/2 is answered as if it had not', async () => {
   const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n';
   const plain = `${head('Content-Length: 3\r\n')}two`;
