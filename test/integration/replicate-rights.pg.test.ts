@@ -423,3 +423,37 @@ test('what a role, or its connection string, limits and sets ends no session of 
   expect(rows.map(({ value }) => value)).toEqual(['0', '0', '500ms', 'ISO, MDY', 'pg_catalog, public']);
   await session.close();
 });
+
+test('a table of which policies hide rows from the role has no copy, whatever comes first', async () => {
+  let names = { owner: '', feed: '' };
+  const { rig: feed, ...urls } = await open((made) => {
+    names = made;
+    return [
+      `grant create on database ${made.database} to ${made.feed}`,
+      `grant ${made.owner} to ${made.feed}`,
+      'alter table item enable row level security, force row level security',
+      'create policy few on item using (id < 3)',
+    ];
+  });
+  feed.start(urls);
+  const hidden = `row level security hides rows of it from role ${names.feed}`;
+  const isRefused = async (): Promise<boolean> => {
+    const { state, relation } = (await feed.tableStatus('item')) ?? {};
+    if (state?.kind !== 'failed' || !state.reason.includes(hidden)) return false;
+    const { rows } = await feed.source.query(`select to_regclass($1) as copy`, [`nearjoin."${relation}"`]);
+    return rows[0]?.['copy'] === null;
+  };
+  await feed.until('it to be refused', isRefused);
+  await feed.target.query(`alter role ${names.feed} bypassrls`);
+  await feed.ready();
+  expect((await feed.contents('item')).cache).toHaveLength(50);
+  await feed.target.query(`alter role ${names.feed} nobypassrls`);
+  await feed.until('it to be refused again', isRefused);
+  await feed.target.query('alter table item disable row level security');
+  await feed.ready();
+  await feed.target.query('alter table item enable row level security');
+  await feed.until('it to be refused once more', isRefused);
+  await feed.target.query('insert into other values (1)');
+  await feed.caughtUp();
+  expect((await feed.contents('other')).cache).toHaveLength(1);
+});
