@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { typesSql } from '../../src/catalog/introspect/introspect-sql.ts';
 import { fingerprintOf, introspect } from '../../src/catalog/introspect.ts';
 import type { FoundColumn, FoundTable, Introspection } from '../../src/catalog/introspection.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
@@ -379,6 +380,14 @@ describe('introspect', () => {
       await limited.drop();
     },
   );
+
+  test('no more types are expected than there may be: room for them is cleared beforehand', async () => {
+    const { rows } = await database.query(`explain (format json) ${typesSql([])}`);
+    const expected = /"Node Type": ?"Recursive Union".*?"Plan Rows": ?(?<rows>\d+)/.exec(
+      JSON.stringify(rows),
+    );
+    expect(Number(expected?.groups?.['rows'])).toBeLessThan(20_000);
+  });
 
   test('thousands of tables are asked for in no more statements than a few', async () => {
     const make = (tables: number): Promise<TestDatabase> =>
