@@ -122,11 +122,11 @@ function feedsOf(
   });
   return [
     ...present,
-    ...missing.map((feed) =>
-      others === null
-        ? absentFeed(feed, 'starting', 'no replicator has set up this feed yet')
-        : absentFeed(feed, 'retrying', others),
-    ),
+    ...missing.map((feed) => {
+      if (others !== null) return absentFeed(feed, 'retrying', others);
+      if (status.barred !== null) return absentFeed(feed, 'failed', status.barred);
+      return absentFeed(feed, 'starting', 'no replicator has set up this feed yet');
+    }),
   ];
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import { requestPause, requestResume, requestResync } from '../../src/cache/feed/requests.ts';
+import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { Session } from '../../src/replicate/session.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
 import { FeedRig } from '../support/feed.ts';
@@ -98,6 +99,24 @@ test('a role that is a member of the tables’ owner, and owns the publication',
   await works(feed, urls);
   const { rows } = await feed.target.query('select from pg_publication');
   expect(rows).toHaveLength(0);
+});
+
+test('a role that may not make the schema on the source is told of before any feed is there, and of its cure', async () => {
+  const { rig: feed, sourceUrl } = await open(() => []);
+  const { username: role } = new URL(sourceUrl);
+  const client = new pg.Client({ connectionString: sourceUrl });
+  await client.connect();
+  try {
+    const barred = async (): Promise<string | null> => (await readCacheStatus(client)).barred;
+    expect(await barred()).toBeNull();
+    await feed.source.query(`revoke create on database ${feed.source.name} from ${role}`);
+    const cure = / may not create schema "nearjoin" in database .*; run: (grant create on database .*)$/;
+    const statement = cure.exec((await barred()) ?? '')?.[1] ?? 'none';
+    await feed.source.query(statement);
+    expect(await barred()).toBeNull();
+  } finally {
+    await client.end();
+  }
 });
 
 test('a role that may not ask who the server is', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { NearjoinError } from '../../core/errors.ts';
 import { OLDEST_POSTGRES, tooOld } from '../../core/postgres/oldest-postgres.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { mayNotCreate } from '../may-not-create.ts';
 import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
 import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
 
@@ -241,18 +242,14 @@ function tooNew(version: number): NearjoinError {
 }
 
 async function notAllowed(client: Queryable, cause: unknown): Promise<NearjoinError> {
-  const { role, database, exists } = await rowOf<{ role: string; database: string; exists: boolean }>(
+  const { exists, ...who } = await rowOf<{ role: string; database: string; exists: boolean }>(
     client,
     `select quote_ident(current_user) as role, quote_ident(current_database()) as database,
        to_regnamespace('nearjoin') is not null as exists`,
   );
-  const fix = exists
-    ? `grant usage, create on schema nearjoin to ${role}`
-    : `grant create on database ${database} to ${role}`;
-  const what = exists ? 'may not use schema "nearjoin"' : 'may not create schema "nearjoin"';
-  return new NearjoinError(
-    'invalid-configuration',
-    `role ${role} ${what} in database ${database}; run: ${fix}`,
-    { cause },
-  );
+  const { role, database } = who;
+  const what = exists
+    ? `role ${role} may not use schema "nearjoin" in database ${database}; run: grant usage, create on schema nearjoin to ${role}`
+    : mayNotCreate(who);
+  return new NearjoinError('invalid-configuration', what, { cause });
 }

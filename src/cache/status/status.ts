@@ -2,6 +2,7 @@ import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
 import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
+import { mayNotCreate } from '../may-not-create.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
 import type { CacheStatus, CacheTable, FeedStatus, TableState } from './cache-table.ts';
 
@@ -69,16 +70,28 @@ interface FeedRow
   readonly tables: readonly TableRow[];
 }
 
+interface Facts {
+  readonly now: string;
+  readonly hasFeeds: boolean;
+  readonly isBarred: boolean;
+  readonly role: string;
+  readonly database: string;
+}
+
 // Asked first: a database without feeds would write an error to its log each time.
-const HAS_FEEDS = `
+const FACTS = `
   select ${NOW}::text as now, exists (
     select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds"`;
+    where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds",
+    to_regnamespace('nearjoin') is null and not has_database_privilege(current_database(), 'create') as "isBarred",
+    quote_ident(current_user) as role, quote_ident(current_database()) as database`;
 
 /** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
 export async function readCacheStatus(client: Queryable): Promise<CacheStatus> {
-  const { now, hasFeeds } = await rowOf<{ now: string; hasFeeds: boolean }>(client, HAS_FEEDS);
-  return (hasFeeds ? await readFeeds(client) : null) ?? { now: Number(now), owner: null, feeds: new Map() };
+  const { now, hasFeeds, isBarred, ...who } = await rowOf<Facts>(client, FACTS);
+  const found = hasFeeds ? await readFeeds(client) : null;
+  const barred = isBarred ? mayNotCreate(who) : null;
+  return found ?? { now: Number(now), owner: null, feeds: new Map(), barred };
 }
 
 /** Null when the schema was dropped a moment ago. */
@@ -88,7 +101,8 @@ async function readFeeds(client: Queryable): Promise<CacheStatus | null> {
       client,
       STATUS,
     );
-    return { now: Number(now), owner, feeds: new Map(feeds.map((feed) => [feed.target, feedOf(feed)])) };
+    const byTarget = new Map(feeds.map((feed) => [feed.target, feedOf(feed)]));
+    return { now: Number(now), owner, feeds: byTarget, barred: null };
   } catch (error) {
     if (isNoTable(sqlStateOf(error))) return null;
     throw error;

@@ -68,6 +68,7 @@ const status = (...feeds: FeedStatus[]): CacheStatus => ({
   now: NOW,
   owner: null,
   feeds: new Map(feeds.map((one) => [one.target, one])),
+  barred: null,
 });
 
 test('a feed is printed as the contract says', async () => {
@@ -94,6 +95,13 @@ test('a feed is printed as the contract says', async () => {
       tables: [{ schema: 'public', name: 'users', state: 'copying', rows_copied: 50, rows_estimated: 200 }],
       last_error: null,
     },
+  ]);
+});
+
+test('a feed that cannot be set up where the source keeps its copies has failed, and says why', async () => {
+  const barred = 'role r may not create schema "nearjoin" in database d';
+  expect(await reportFeeds(view({ pg1: { ...status(), barred } }))).toMatchObject([
+    { state: 'failed', reason: barred, position: null },
   ]);
 });
 
