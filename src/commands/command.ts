@@ -29,9 +29,9 @@ import {
 import { parseWith } from '../metadata/parse-with.ts';
 import { refuseUnknown } from './unknown-command.ts';
 
-const sourceName = z.string().min(1).default('default');
+const sourceName = orElse(z.string().min(1), 'default');
 const place = { source: sourceName, table: qualifiedTable };
-const cascade = z.boolean().default(false);
+const cascade = orElse(z.boolean(), false);
 const nothing = z.unknown();
 const commands = z.array(z.unknown());
 const name = z.string().min(1);
@@ -57,7 +57,7 @@ const modelPlace = { source: sourceName, name };
 /** What has the permission: a logical model, or a native query that brings its own. */
 const modelPermission = {
   ...modelPlace,
-  type: z.enum(['logical_model', 'native_query']).default('logical_model'),
+  type: orElse(z.enum(['logical_model', 'native_query']), 'logical_model'),
   role: name,
 };
 const remoteArgs = z.object({ ...place, name, definition: remoteRelationship.shape.definition });
@@ -70,7 +70,7 @@ const commandArgs = {
     ...newSource,
     configuration: sourceConfiguration,
     customization: customization.nullish(),
-    replace_configuration: z.boolean().default(false),
+    replace_configuration: orElse(z.boolean(), false),
   }),
   pg_update_source: z.looseObject({
     ...newSource,
@@ -85,12 +85,12 @@ const commandArgs = {
   pg_suggest_relationships: z.object({
     source: sourceName,
     tables: z.array(qualifiedTable).nullish(),
-    omit_tracked: z.boolean().default(false),
+    omit_tracked: orElse(z.boolean(), false),
   }),
   pg_track_table: trackTable,
-  pg_track_tables: z.object({ tables: z.array(trackTable), allow_warnings: z.boolean().default(true) }),
+  pg_track_tables: z.object({ tables: z.array(trackTable), allow_warnings: orElse(z.boolean(), true) }),
   pg_untrack_table: untrackTable,
-  pg_untrack_tables: z.object({ tables: z.array(untrackTable), allow_warnings: z.boolean().default(true) }),
+  pg_untrack_tables: z.object({ tables: z.array(untrackTable), allow_warnings: orElse(z.boolean(), true) }),
   pg_set_table_customization: z.object({ ...place, configuration: tableConfiguration.default({}) }),
   pg_set_table_is_enum: z.object({ ...place, is_enum: z.boolean() }),
   pg_set_apollo_federation_config: z.object({
@@ -173,7 +173,7 @@ const commandArgs = {
 /** The arguments of `replace_metadata` in version 2. */
 export const replaceArgs = z.object({
   metadata: z.unknown(),
-  allow_inconsistent_metadata: z.boolean().default(false),
+  allow_inconsistent_metadata: orElse(z.boolean(), false),
 });
 
 type CommandArgs = typeof commandArgs;
@@ -223,6 +223,11 @@ export function parseCommand(body: unknown): Command {
     version: version ?? null,
     resourceVersion: resource_version ?? null,
   } as Command;
+}
+
+/** A member that may be left out. As in Hasura, null is as good as nothing. */
+function orElse<Given>(given: z.ZodType<Given>, otherwise: Given) {
+  return given.nullish().transform((value): Given => value ?? otherwise);
 }
 
 /** Names the console and the stock command line use for the same commands. */

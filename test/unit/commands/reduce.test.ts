@@ -64,6 +64,12 @@ const REFUSALS: readonly [title: string, body: Body, code: string, error: string
     'source with name "default" does not exist',
   ],
   [
+    'the default source, null standing for it',
+    ['pg_untrack_table', { source: null, cascade: null, table: 't' }],
+    'not-exists',
+    'source with name "default" does not exist',
+  ],
+  [
     'a tracked table',
     ['pg_track_table', { source: 'pg2', table: USER }],
     'already-tracked',
