@@ -122,7 +122,7 @@ const HAS_ORDER = `exists (
 /**
  * One array per type in use, by columns or by those functions, what it is made of included: oid, name, schema, kind, category,
  * element, base, SQL, labels, parts, whether it has an order. They begin as an array, of which Postgres expects few rows: for
- * what it would expect of the columns the recursion clears a table of 12 MB before it begins.
+ * what it would expect of the columns the recursion clears a table of 8 MB before it begins.
  */
 export const typesSql = (functions: readonly FunctionRef[]): string => `
 with recursive relations as materialized (${RELATIONS}),
