@@ -104,7 +104,16 @@ export function isThereAlready(error: unknown): boolean {
 function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {
   if (code === null) return 'retry';
   const isReading = doing === 'stream' || doing === 'snapshot';
-  return isReading && (isOfSize(error, code) || isNoText(code)) ? 'unsendable' : failureOfCode(code, doing);
+  if (isReading && (isOfSize(error, code) || isNoText(code))) return 'unsendable';
+  return doing === 'stream' && isOfLibrary(error, code) ? 'unfit' : failureOfCode(code, doing);
+}
+
+/**
+ * The library of a type's functions cannot be loaded. A removed segment of WAL has the same code, and messages are translated: the
+ * part of the server that reports it is not.
+ */
+function isOfLibrary(error: unknown, code: string): boolean {
+  return code === '58P01' && error instanceof Error && 'file' in error && error.file === 'dfmgr.c';
 }
 
 /** What is sent is UTF-8: some encodings hold bytes or characters that cannot be told in it. */

@@ -229,6 +229,27 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     expect(await changesUntilNow(feed, start)).toEqual(['begin', `insert t ('2', 'b')`, 'commit']);
   });
 
+  on(
+    'a type whose library cannot be loaded is no lost history, though its code is that of removed WAL',
+    async () => {
+      const statements = [
+        'create type shelved',
+        `create function shelved_in(cstring) returns shelved language internal strict immutable as 'textin'`,
+        `create function shelved_out(shelved) returns cstring language internal strict immutable as 'textout'`,
+        'create type shelved (input = shelved_in, output = shelved_out, like = text)',
+        'create table t (id int primary key, v shelved)',
+      ];
+      await using feed = await startFeed(which, statements, [table('t')]);
+      await feed.database.query(
+        `update pg_proc set prolang = (select oid from pg_language where lanname = 'c'), probin = '$libdir/gone'
+       where proname = 'shelved_out'`,
+      );
+      await feed.database.query(`insert into t values (1, 'a')`);
+      expect(await failureOf(changesUntilNow(feed))).toBe('unfit');
+      expect(await feed.connector.slotHealth()).toMatchObject({ kind: 'usable' });
+    },
+  );
+
   on('an abort ends the loop without an error and frees the slot', async () => {
     await using feed = await startFeed(which, ONE_TABLE, [table('t')]);
     const stop = new AbortController();

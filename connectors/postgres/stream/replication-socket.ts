@@ -201,5 +201,6 @@ function serverError(buffer: Buffer, start: number, end: number): DatabaseError 
   error.severity = fields.get('S');
   error.code = fields.get('C');
   error.hint = fields.get('H');
+  error.file = fields.get('F');
   return error;
 }
