@@ -65,7 +65,7 @@ const DOCUMENTS: ReadonlySet<string> = new Set(['json', 'jsonb']);
 const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar']);
 const WHOLE = /^[+-]?(\d[\d_]*|0x[\da-f_]+|0o[0-7_]+|0b[01_]+)$/i;
 const NUMBER =
-  /^[+-]?(nan|inf(inity)?|(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|0x[\da-f_]+|0o[0-7_]+|0b[01_]+)$/i;
+  /^[+-]?(nan|inf(inity)?|(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)(e[+-]?\d+)?|0x[\da-f_]+|0o[0-7_]+|0b[01_]+)$/i;
 const UUID = /^(\{?)([\da-f]{4}-?){7}[\da-f]{4}(\}?)$/i;
 const TRUTHS = ['true', 'false', 'yes', 'no', 'on', 'off', '1', '0'];
 

@@ -4,9 +4,12 @@ export type CodePart = { readonly text: string } | { readonly argument: string }
 /** What is said of a text whose last argument has no end. */
 export const UNCLOSED = "Found '{{' without a matching closing '}}'";
 
+/** Tried once for each run of such characters, where `[\s;]+$` would be tried for each character. */
+const AT_THE_END = /(?<![\s;])[\s;]+$/;
+
 /** Splits a native query's text at its arguments; null where one has no end. Semicolons at the end are cut off. */
 export function codeParts(code: string): readonly CodePart[] | null {
-  const [first = '', ...others] = code.replace(/[\s;]+$/, '').split('{{');
+  const [first = '', ...others] = code.replace(AT_THE_END, '').split('{{');
   const parts: CodePart[] = [{ text: first }];
   for (const piece of others) {
     const end = piece.indexOf('}}');
