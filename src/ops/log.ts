@@ -34,11 +34,13 @@ function isWritable(stream: unknown): stream is DestinationStream {
   );
 }
 
-/**
- * A Postgres URL, up to what surely is no longer part of it. A password may hold anything, so all up to the line's last `@`
- * counts as one.
- */
-const POSTGRES_URL = /\bpostgres(?:ql)?:\/\/(?:[^\n]*@)?[^\s"'`<>]*/gi;
+/** Where a Postgres URL begins. */
+const URL_START = /\bpostgres(?:ql)?:\/\//i;
+/** What surely is still part of a URL. */
+const URL_REST = /^[^\s"'`<>]*/;
+/** A Postgres URL with no `@` behind it in its line. */
+const PLAIN_URL = /\bpostgres(?:ql)?:\/\/[^\s"'`<>]*/gi;
+const NO_URL = 'postgres://[redacted]';
 /** A libpq keyword pair, or a member of a JSON text or an object, that holds a password. */
 const PASSWORD_PAIR = /(password["']?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&}]+)/gi;
 
@@ -46,7 +48,20 @@ const PASSWORD_PAIR = /(password["']?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\
 export function scrub(text: string): string {
   // Both shapes need one of these characters; most texts have neither.
   if (!text.includes(':') && !text.includes('=')) return text;
-  return text.replace(POSTGRES_URL, 'postgres://[redacted]').replace(PASSWORD_PAIR, `$1${CENSORED}`);
+  return text.split('\n').map(withoutUrls).join('\n').replace(PASSWORD_PAIR, `$1${CENSORED}`);
+}
+
+/**
+ * A line without Postgres URLs. A password may hold anything, so all up to the line's last `@` counts as one. That is
+ * looked for once: one expression for both would look for it anew at every URL.
+ */
+function withoutUrls(line: string): string {
+  const at = line.lastIndexOf('@') + 1;
+  const before = line.slice(0, at);
+  const behind = line.slice(at);
+  const start = before.search(URL_START);
+  if (start < 0) return before + behind.replace(PLAIN_URL, NO_URL);
+  return before.slice(0, start) + NO_URL + behind.replace(URL_REST, '').replace(PLAIN_URL, NO_URL);
 }
 
 /** Builds the logger; secrets are removed by name and by shape before a line is written. */

@@ -95,3 +95,11 @@ test('a text without secrets is left alone', () => {
   );
   expect(scrub('http://127.0.0.1:8080 is ready')).toBe('http://127.0.0.1:8080 is ready');
 });
+
+test('a line of many URLs takes no time', () => {
+  const urls = 'postgres://s3same '.repeat(80_000);
+  expect(scrub(urls)).toBe('postgres://[redacted] '.repeat(80_000));
+  expect(scrub(`a ${urls}@s3same b postgres://s3same\n${urls}`)).toBe(
+    `a postgres://[redacted] b postgres://[redacted]\n${'postgres://[redacted] '.repeat(80_000)}`,
+  );
+});
