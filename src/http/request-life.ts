@@ -18,16 +18,6 @@ export function watchRequest(reply: FastifyReply, timeoutMs: number): RequestLif
   const timer = setTimeout(() => {
     stop.abort(new NearjoinError('timed-out', `the request took longer than ${timeoutMs} ms`));
   }, timeoutMs);
-  whenOver(reply, gone);
+  raw.on('close', gone);
   return { signal: stop, end: () => clearTimeout(timer) };
-}
-
-/** Calls back when the answer has left or its client has gone. It may call twice. */
-export function whenOver({ raw, request }: Pick<FastifyReply, 'raw' | 'request'>, over: () => void): void {
-  raw.on('close', over);
-  if (raw.socket !== null) return;
-  // Behind an answer to the same client that is still being written, a reply hears nothing of the connection's end.
-  const { socket } = request.raw;
-  socket.on('close', over);
-  raw.on('close', () => socket.off('close', over));
 }

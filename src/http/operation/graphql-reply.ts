@@ -5,7 +5,6 @@ import type { Token } from '../../core/position/token.ts';
 import type { TargetReport } from '../../read/freshness.ts';
 import { graphqlErrorJson, statusOf } from '../error-reply.ts';
 import type { HeldBytes } from '../held-bytes.ts';
-import { whenOver } from '../request-life.ts';
 import { answerToken, cacheStatus, nearjoinExtension } from './freshness-answer.ts';
 
 /** How one operation ended. */
@@ -103,8 +102,8 @@ export function sendBatch(
 }
 
 function sendLong(reply: FastifyReply, body: Buffer, unsent: HeldBytes): FastifyReply {
-  whenOver(
-    reply,
+  reply.raw.on(
+    'close',
     unsent.add(body.length, () => void reply.request.raw.socket.destroy()),
   );
   return reply.send(body);

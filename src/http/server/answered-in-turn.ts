@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { keptIn } from '../../core/kept-in.ts';
 
 /** Requests of one connection that wait for an answer to the one before them: nobody who means well sends so many. */
 const MOST_WAITING = 100;
 
-/** A connection that has an unanswered request. */
+/** The requests of a connection. */
 interface Line {
-  answering: IncomingMessage;
+  /** Null while all are answered. */
+  answering: IncomingMessage | null;
   readonly waiting: { readonly request: IncomingMessage; readonly go: () => void }[];
 }
 
@@ -18,9 +20,9 @@ interface Line {
 export function answerInTurn(app: FastifyInstance): void {
   const lines = new WeakMap<Socket, Line>();
   app.addHook('onRequest', ({ raw: request }, _reply, done) => {
-    const line = lines.get(request.socket);
-    if (line === undefined) {
-      lines.set(request.socket, { answering: request, waiting: [] });
+    const line = keptIn(lines, request.socket, () => ({ answering: null, waiting: [] }));
+    if (line.answering === null) {
+      line.answering = request;
       done();
     } else if (line.waiting.length < MOST_WAITING) line.waiting.push({ request, go: done });
     else request.socket.destroy();
@@ -28,17 +30,13 @@ export function answerInTurn(app: FastifyInstance): void {
   app.addHook('onResponse', ({ raw: request }, _reply, done) => {
     const line = lines.get(request.socket);
     // What is refused before it comes to any route has waited for nobody.
-    if (line?.answering === request) pass(request.socket, line, lines);
+    if (line?.answering === request) pass(line);
     done();
   });
 }
 
-function pass(socket: Socket, line: Line, lines: WeakMap<Socket, Line>): void {
+function pass(line: Line): void {
   const next = line.waiting.shift();
-  if (next === undefined) {
-    lines.delete(socket);
-    return;
-  }
-  line.answering = next.request;
-  setImmediate(next.go);
+  line.answering = next?.request ?? null;
+  if (next !== undefined) setImmediate(next.go);
 }

@@ -27,6 +27,11 @@ afterEach(async () => {
   await Promise.all(apps.splice(0).map((app) => app.close()));
 });
 
+async function untilAborted(signal: StopSignal): Promise<never> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
+  throw signal.reason;
+}
+
 async function serverWith(
   run: Run,
   over: {
@@ -376,18 +381,19 @@ describe('the life of a request', () => {
     expect(await aborted).toMatchObject([{ code: 'timed-out' }]);
   });
 
-  test('so is what it has asked for behind an answer that is still to come', async () => {
+  test('what it has asked for behind an answer that was still to come is not begun', async () => {
     const signals: StopSignal[] = [];
     const app = await serverWith(async (_request, { signal }) => {
       signals.push(signal);
-      await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
-      throw signal.reason;
+      return await untilAborted(signal);
     });
     const client = await connected(app);
     client.write(rawPost('{ a }') + rawPost('{ b }'));
-    await poll('both to be worked on', async () => signals.length === 2);
+    await poll('the first to be worked on', async () => signals.length === 1);
     client.destroy();
-    await poll('both to be given up', async () => signals.every(({ aborted }) => aborted));
+    await poll('that to be given up', async () => signals.every(({ aborted }) => aborted));
+    await app.close();
+    expect(signals).toHaveLength(1);
   });
 
   test('who has had a large answer for the longest is cut off when there is no room for another', async () => {
@@ -411,13 +417,7 @@ describe('the life of a request', () => {
   });
 
   test('work is aborted when the time is up', async () => {
-    const app = await serverWith(
-      async (_request, { signal }) => {
-        await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
-        throw signal.reason;
-      },
-      { requestTimeoutMs: 20 },
-    );
+    const app = await serverWith((_request, { signal }) => untilAborted(signal), { requestTimeoutMs: 20 });
     expect((await post(app, { query: '{ a }' })).json()).toEqual(
       errorOf('timed-out', 'the request took longer than 20 ms'),
     );
