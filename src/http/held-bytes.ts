@@ -11,7 +11,8 @@ export interface Held {
 /** Bytes that several clients hold. */
 interface Shared {
   readonly drops: Set<() => void>;
-  readonly held: Held;
+  /** They are held no more. */
+  readonly end: () => void;
 }
 
 interface Holder {
@@ -58,24 +59,23 @@ export class HeldBytes {
 
   /** As `add`, for bytes that many clients may hold: they count once, and while they are too many all of these are dropped. */
   share(bytes: Uint8Array | string, drop: () => void): () => void {
-    const { drops, held } = keptIn(this.#shared, bytes, () => this.#sharedOf(bytes));
+    const { drops, end } = keptIn(this.#shared, bytes, () => this.#sharedOf(bytes));
     // One client may hold them twice.
     const mine = (): void => drop();
     drops.add(mine);
     return () => {
       if (!drops.delete(mine) || drops.size > 0) return;
       this.#shared.delete(bytes);
-      held.end();
+      end();
     };
   }
 
   #sharedOf({ length }: Uint8Array | string): Shared {
     const drops = new Set<() => void>();
-    const held = this.hold(() => {
+    const end = this.add(length, () => {
       for (const drop of drops) drop();
     });
-    held.grow(length);
-    return { drops, held };
+    return { drops, end };
   }
 
   #makeRoom(): void {
