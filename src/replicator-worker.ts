@@ -7,6 +7,7 @@ import { must } from './core/assert.ts';
 import { messageOf } from './core/errors.ts';
 import type { SourceName } from './core/names.ts';
 import type { Probe } from './core/position/watermark.ts';
+import { LEAVE_MS } from './core/waiting/after-abort.ts';
 import { systemClock } from './core/waiting/clock.ts';
 import { openMetadataStore } from './metadata/store.ts';
 import { createLog, type Log } from './ops/log.ts';
@@ -28,7 +29,6 @@ export interface ReplicatorSettings {
 }
 
 const MB = 1_048_576;
-const LAST_RESORT_MS = 500;
 
 /** A running replicator. */
 export interface Replicator {
@@ -154,7 +154,7 @@ async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort)
 /** Ends the thread: connections that hear nothing, not even of their end, do not keep it. */
 function end(port: MessagePort): void {
   port.close();
-  setTimeout(() => process.exit(), LAST_RESORT_MS).unref();
+  setTimeout(() => process.exit(), LEAVE_MS).unref();
 }
 
 const given: unknown = workerData;

@@ -1,8 +1,9 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { messageOf } from '../../src/core/errors.ts';
 import { clientConfig } from '../../src/core/postgres/client-config.ts';
-import { endingWithLogIn, MadeClients } from '../../src/core/postgres/failed-log-in.ts';
+import { endingWithLogIn } from '../../src/core/postgres/failed-log-in.ts';
 import { KEEP_ALIVE } from '../../src/core/postgres/keep-alive.ts';
+import { MadeClients } from '../../src/core/postgres/made-clients.ts';
 import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import { orStopped } from '../../src/core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';

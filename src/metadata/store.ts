@@ -2,9 +2,11 @@ import pg from 'pg';
 import { messageOf, NearjoinError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { MetadataIdentity } from '../core/metadata-identity.ts';
-import { endingWithLogIn, MadeClients } from '../core/postgres/failed-log-in.ts';
+import { endingWithLogIn } from '../core/postgres/failed-log-in.ts';
+import { MadeClients } from '../core/postgres/made-clients.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../core/postgres/sql-state.ts';
+import { LEAVE_MS } from '../core/waiting/after-abort.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { forLibrary } from './connection-url.ts';
 import { DocumentReader } from './document/parse.ts';
@@ -38,7 +40,6 @@ export interface StoreOptions {
 }
 
 const ANSWER_WITHIN_MS = 30_000;
-const LEAVE_MS = 500;
 /** Notes do not wait for a synchronous standby, so that nodes can start while it is away. Changes of metadata wait as the server is set to. */
 const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
 const AS_SET = `set_config('synchronous_commit', (select reset_val from pg_settings where name = 'synchronous_commit'), true)`;
@@ -241,7 +242,6 @@ export class MetadataStore {
   async close(): Promise<void> {
     this.#closed.abort();
     const late = setTimeout(() => this.#clients.cut(), LEAVE_MS);
-    await this.#pool.end();
-    clearTimeout(late);
+    await this.#pool.end().finally(() => clearTimeout(late));
   }
 }

@@ -4,6 +4,7 @@ import { clientConfig } from '../core/postgres/client-config.ts';
 import { KEEP_ALIVE } from '../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../core/postgres/session-form.ts';
+import { afterAbort } from '../core/waiting/after-abort.ts';
 import { orStopped } from '../core/waiting/or-stopped.ts';
 
 /** How one connection to a source database is set up. */
@@ -35,8 +36,6 @@ const SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['synchronous_commit', 'local'],
 ];
 
-/** So long a session that writes may take to end what it is at, when all is to end. */
-export const LEAVE_MS = 500;
 /** For the connection to be made, and for it to be set up. */
 const SET_UP_MS = 10_000;
 
@@ -106,16 +105,8 @@ export class Session {
    * statement that waits, for a lock or for a server that has gone silent, is not waited for.
    */
   cutAfter(signal: AbortSignal, ms: number): void {
-    let timer: NodeJS.Timeout | undefined;
-    const begin = (): void => {
-      timer = setTimeout(() => destroySocket(this.client), ms);
-    };
-    signal.addEventListener('abort', begin);
-    if (signal.aborted) begin();
-    void this.#lost.then(() => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', begin);
-    });
+    const callOff = afterAbort(signal, ms, () => destroySocket(this.client));
+    void this.#lost.then(callOff);
   }
 
   /** Ends the connection; a statement still running is left to the server, whose socket is gone then. */

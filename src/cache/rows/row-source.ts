@@ -1,6 +1,5 @@
 import { travelsAsText } from '../../catalog/type/travel-type.ts';
 import { arrayLiteral } from '../../core/postgres/array-literal.ts';
-
 import { type Cell, notSent, type Row, UNCHANGED } from '../../core/rows/row.ts';
 import { inStage } from '../names.ts';
 import type { CacheShape } from '../table/ddl.ts';

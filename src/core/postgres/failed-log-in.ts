@@ -1,6 +1,5 @@
 /** As much of a database client as this is about. */
 interface LoggingIn {
-  once(event: 'end', listener: () => void): unknown;
   readonly connection: {
     on(event: 'error', listener: () => void): unknown;
     readonly stream: { destroy(): unknown };
@@ -13,21 +12,6 @@ interface LoggingIn {
  */
 export function endWithLogIn({ connection }: LoggingIn): void {
   connection.on('error', () => connection.stream.destroy());
-}
-
-/** The clients that a pool has made, connected or not. */
-export class MadeClients<Made extends LoggingIn> {
-  readonly #clients = new Set<Made>();
-
-  add(client: Made): void {
-    this.#clients.add(client);
-    client.once('end', () => this.#clients.delete(client));
-  }
-
-  /** Cuts every connection, also one whose statement is never answered. */
-  cut(): void {
-    for (const { connection } of this.#clients) connection.stream.destroy();
-  }
 }
 
 /** The same as `endWithLogIn` of every client of a class, as a pool makes them; `onMade` is told of each. */

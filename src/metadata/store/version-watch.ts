@@ -3,6 +3,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { CATALOG_SESSION } from '../../core/postgres/session-form.ts';
+import { afterAbort, LEAVE_MS } from '../../core/waiting/after-abort.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { orStopped } from '../../core/waiting/or-stopped.ts';
@@ -12,8 +13,6 @@ import { Repeats } from '../../core/waiting/repeats.ts';
 const POLL_MS = 500;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 10_000;
-/** So long a connection may take to end when the watch does. */
-const LEAVE_MS = 500;
 
 /** What a watch needs from the store. */
 export interface VersionWatch {
@@ -91,17 +90,13 @@ async function listenOnce(
     ...KEEP_ALIVE,
   });
   let stop: () => void = () => undefined;
-  let forced: NodeJS.Timeout | undefined;
-  const leave = (): void => {
-    stop();
-    forced = setTimeout(() => client.connection.stream.destroy(), LEAVE_MS);
-  };
   const ended = new Promise<unknown>((resolve) => {
     stop = () => resolve(undefined);
     client.on('error', resolve);
     client.on('end', stop);
-    watch.signal.addEventListener('abort', leave);
+    watch.signal.addEventListener('abort', stop);
   });
+  const callOff = afterAbort(watch.signal, LEAVE_MS, () => client.connection.stream.destroy());
   client.on('notification', ring);
   try {
     await client.connect();
@@ -117,7 +112,7 @@ async function listenOnce(
   await client.end().catch((error: unknown) => {
     watch.log.warn({ reason: messageOf(error) }, 'closing the metadata notice connection failed');
   });
-  watch.signal.removeEventListener('abort', leave);
-  clearTimeout(forced);
+  watch.signal.removeEventListener('abort', stop);
+  callOff();
   return watch.clock.monotonicMs() - startedMs;
 }

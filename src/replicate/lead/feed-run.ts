@@ -2,6 +2,7 @@ import type { ChangeStream, TargetIdentity } from '../../../connectors/connector
 import { loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import { loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
+import { LEAVE_MS } from '../../core/waiting/after-abort.ts';
 import { Copier } from '../copy/copy.ts';
 import { CopyMeans } from '../copy/means.ts';
 import type { Exclusively } from '../exclusively.ts';
@@ -10,7 +11,7 @@ import { type ProbeOptions, runProbes, untilApplied } from '../follow/probes.ts'
 import { Progress } from '../follow/progress.ts';
 import { Pump, type PumpOptions } from '../follow/pump.ts';
 import { AnotherStream } from '../interruptions.ts';
-import { LEAVE_MS, type Session } from '../session.ts';
+import type { Session } from '../session.ts';
 import { SourceTypes } from '../table/source-types.ts';
 import { untilFirstFailure } from '../together.ts';
 import { Verifier } from '../verify/verifier.ts';

@@ -3,13 +3,14 @@ import { type Connector, ConnectorError } from '../../../connectors/connector.ts
 import { ensureFeed, type FeedLease, loadFeed, saveFeedState } from '../../cache/feed/row.ts';
 import type { Queryable } from '../../cache/queryable.ts';
 import { loadLingering } from '../../cache/table/lingering.ts';
+import { LEAVE_MS } from '../../core/waiting/after-abort.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 import { Backoff } from '../backoff.ts';
 import { type FeedOptions, REFUSED_MS } from '../feed-options.ts';
 import { ProbePace } from '../follow/probe-pace.ts';
 import { say } from '../say.ts';
-import { applicationName, LEAVE_MS, Session } from '../session.ts';
+import { applicationName, Session } from '../session.ts';
 import { FeedRemoval, isDatabaseGone } from '../slot/feed-removal.ts';
 import { readerName, slotName } from '../slot/names.ts';
 import { SlotWatch } from '../slot/slot-watch.ts';

@@ -1,5 +1,5 @@
 import type { Connector } from '../../../connectors/connector.ts';
-import { LEAVE_MS } from '../session.ts';
+import { afterAbort, LEAVE_MS } from '../../core/waiting/after-abort.ts';
 
 /**
  * Does the work with a connector, and closes it then. Once the signal has aborted, what is under way may take a moment to end;
@@ -10,17 +10,11 @@ export async function withConnector<T>(
   signal: AbortSignal,
   work: (connector: Connector) => Promise<T>,
 ): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const begin = (): void => {
-    timer = setTimeout(() => void connector.close(), LEAVE_MS);
-  };
-  signal.addEventListener('abort', begin);
-  if (signal.aborted) begin();
+  const callOff = afterAbort(signal, LEAVE_MS, () => void connector.close());
   try {
     return await work(connector);
   } finally {
-    signal.removeEventListener('abort', begin);
-    clearTimeout(timer);
+    callOff();
     await connector.close();
   }
 }
