@@ -10,14 +10,17 @@ export interface Nearjoin {
   readonly process: ChildProcess;
 }
 
+const OWN_BUILD = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+
 /** Starts `nearjoin serve` with these variables of the environment, its metadata in the database given, without access log. */
 export async function serveNearjoin(
   metadataUrl: string,
   env: Readonly<Record<string, string>> = {},
+  main = OWN_BUILD,
 ): Promise<Nearjoin> {
   const port = await freePort();
   const profiles = process.env['BENCH_PROFILE'];
-  const child = forkApart(fileURLToPath(new URL('../../src/main.js', import.meta.url)), ['serve'], {
+  const child = forkApart(main, ['serve'], {
     env: {
       PATH: process.env['PATH'] ?? '',
       NEARJOIN_METADATA_DATABASE_URL: metadataUrl,

@@ -1,17 +1,24 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { must } from '../../src/core/assert.ts';
 import type { PostgresServer } from '../../src/embedded/server.ts';
 import { forkApart } from './fork-apart.ts';
 import { database, post, remote, serveNearjoin, untilReady } from './nearjoin-server.ts';
 import { dataSql, type Workload } from './workloads.ts';
 
-/** A server that answers every workload. */
-export interface Contender {
-  readonly name: string;
+/** A process that serves. */
+interface Listening {
   readonly port: number;
+  readonly pid: number;
+}
+
+/** A server that answers every workload. */
+export interface Contender extends Listening {
+  readonly name: string;
   /** The text that this contender takes for a workload. */
   readonly query: (workload: Workload) => string;
 }
@@ -58,11 +65,19 @@ export async function ownContenders(stage: Stage): Promise<readonly Contender[]>
   const live = ({ query }: Workload): string =>
     query.replace(')', ') @freshness(max_staleness_ms: 0, fallback: live)');
   return [
-    { name: 'limit', port: limit, query: plain },
-    { name: 'cached', port: nearjoin, query: plain },
-    { name: 'lean join', port: lean, query: plain },
-    { name: 'live', port: nearjoin, query: live },
+    { name: 'limit', ...limit, query: plain },
+    { name: 'cached', ...nearjoin, query: plain },
+    { name: 'lean join', ...lean, query: plain },
+    { name: 'live', ...nearjoin, query: live },
   ];
+}
+
+/** Another build of nearjoin, in the checkout given, over the same metadata and caches: what a change gains or loses shows in one run. */
+export async function otherBuild({ source, children }: Stage, checkout: string): Promise<Contender> {
+  const main = join(checkout, 'dist/src/main.js');
+  const { url, process: child } = await serveNearjoin(source.url('meta'), {}, main);
+  children.push(child);
+  return { name: basename(checkout), ...listening(url, child), query: ({ query }) => query };
 }
 
 /** Two databases for PostGraphile beside the source's own: one with copies of the remote tables, one that reaches them by postgres_fdw. */
@@ -100,12 +115,12 @@ export async function peerContenders(stage: Stage): Promise<readonly Contender[]
   const server = here('../../../test/bench/peers/postgraphile.mjs');
   if (!existsSync(here('../../../test/bench/peers/node_modules/postgraphile')))
     throw new Error('the peers are not installed: npm run bench:peers');
-  const started = async (database: string): Promise<number> =>
+  const started = async (database: string): Promise<Listening> =>
     forked(server, stage, { DATABASE_URL: stage.source.url(database), NODE_ENV: 'production' });
   const query = ({ postgraphile }: Workload): string => postgraphile;
   return [
-    { name: 'PostGraphile, local copies', port: await started('peer_local'), query },
-    { name: 'PostGraphile, postgres_fdw', port: await started('peer_fdw'), query },
+    { name: 'PostGraphile, local copies', ...(await started('peer_local')), query },
+    { name: 'PostGraphile, postgres_fdw', ...(await started('peer_fdw')), query },
   ];
 }
 
@@ -113,22 +128,26 @@ async function forked(
   file: string,
   { children }: Stage,
   env: Readonly<Record<string, string>>,
-): Promise<number> {
+): Promise<Listening> {
   const child = forkApart(file.startsWith('.') ? here(file) : file, [], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
   });
   children.push(child);
   const [message] = (await once(child, 'message')) as [{ port: number }];
-  return message.port;
+  return { port: message.port, pid: must(child.pid, 'process that has begun') };
 }
 
-async function startNearjoin({ source, target, children, say }: Stage): Promise<number> {
+async function startNearjoin({ source, target, children, say }: Stage): Promise<Listening> {
   await execute(source.url('postgres'), ['create database meta']);
   const { url, process: child } = await serveNearjoin(source.url('meta'));
   children.push(child);
   await post(`${url}/v1/metadata`, { type: 'replace_metadata', args: metadata(source, target) });
   say(`copied and caught up in ${(await untilReady(url, 2)).toFixed(1)} s`);
-  return Number(new URL(url).port);
+  return listening(url, child);
+}
+
+function listening(url: string, { pid }: ChildProcess): Listening {
+  return { port: Number(new URL(url).port), pid: must(pid, 'process that has begun') };
 }
 
 function metadata(source: PostgresServer, target: PostgresServer): unknown {

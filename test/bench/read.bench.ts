@@ -8,15 +8,17 @@ import {
   type Contender,
   execute,
   makePeerDatabases,
+  otherBuild,
   ownContenders,
   peerContenders,
   type Stage,
 } from './read-contenders.ts';
 import { say, withTwoServers } from './two-servers.ts';
+import { cpuSeconds, familySeconds } from './usage.ts';
 import { dataSql, WORKLOADS, type Workload } from './workloads.ts';
 
 // Reads by every contender, side by side in one run: rounds interleaved, medians of the ratio inside a round.
-//   npm run bench -- [--scale 1] [--seconds 3] [--rounds 3] [--only W1,W5] [--peers]
+//   npm run bench -- [--scale 1] [--seconds 3] [--rounds 3] [--only W1,W5] [--peers] [--beside checkout-of-another-build]
 
 const { values: flags } = parseArgs({
   options: {
@@ -25,6 +27,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: WORKLOADS.map(({ name }) => name).join() },
     peers: { type: 'boolean', default: false },
+    beside: { type: 'string', multiple: true, default: [] },
   },
 });
 const [scale, seconds, rounds] = [Number(flags.scale), Number(flags.seconds), Number(flags.rounds)];
@@ -45,30 +48,53 @@ async function run(
   ]);
   if (flags.peers) await makePeerDatabases(stage);
   const contenders = [...(await ownContenders(stage)), ...(flags.peers ? await peerContenders(stage) : [])];
+  for (const checkout of flags.beside) contenders.push(await otherBuild(stage, checkout));
   await checkAnswers(contenders);
   const results = new Map<Workload, readonly Round[]>();
   for (const workload of CHOSEN) {
-    results.set(workload, await measure(workload, contenders));
+    results.set(workload, await measure(workload, contenders, [source.pid, target.pid]));
     for (const line of latencyRows(workload, contenders, results.get(workload) ?? [])) say(line);
   }
   report(source.version, contenders, results);
 }
 
+/** Beside what the load saw, microseconds of CPU a request: of the contender's process, and of both Postgres servers. */
+interface Measured extends LoadResult {
+  readonly serverCpu: number;
+  readonly postgresCpu: number;
+}
+
 /** What each contender showed in one round, by name. */
-type Round = ReadonlyMap<string, LoadResult>;
+type Round = ReadonlyMap<string, Measured>;
 
 /**
  * The first turn does not count: in it programs are compiled, and each session of a contender meets pages of shared memory
  * for the first time, with a page fault for each, so that more sessions would be the slower the shorter a run is.
  */
-async function measure(workload: Workload, contenders: readonly Contender[]): Promise<readonly Round[]> {
+async function measure(
+  workload: Workload,
+  contenders: readonly Contender[],
+  servers: readonly number[],
+): Promise<readonly Round[]> {
   const results: Round[] = [];
   for (let round = -1; round < rounds; round++) {
-    const measured = new Map<string, LoadResult>();
+    const measured = new Map<string, Measured>();
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
       const bodies = bodiesOf(workload, contender);
       await load(contender.port, bodies, { connections: CONNECTIONS, seconds: 0.5 });
-      measured.set(contender.name, await load(contender.port, bodies, { connections: CONNECTIONS, seconds }));
+      const cpu = (): readonly [number, number] => [
+        cpuSeconds(contender.pid),
+        servers.reduce((sum, pid) => sum + familySeconds(pid), 0),
+      ];
+      const [server, postgres] = cpu();
+      const result = await load(contender.port, bodies, { connections: CONNECTIONS, seconds });
+      const [serverAfter, postgresAfter] = cpu();
+      const micros = (used: number): number => (used * 1e6) / (result.requestsPerSecond * seconds);
+      measured.set(contender.name, {
+        ...result,
+        serverCpu: micros(serverAfter - server),
+        postgresCpu: micros(postgresAfter - postgres),
+      });
     }
     if (round >= 0) results.push(measured);
   }
@@ -111,8 +137,8 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-function over(results: readonly Round[], name: string, of: (result: LoadResult) => number): number {
-  return median(results.map((round) => of(round.get(name) as LoadResult)));
+function over(results: readonly Round[], name: string, of: (result: Measured) => number): number {
+  return median(results.map((round) => of(round.get(name) as Measured)));
 }
 
 function ratio(results: readonly Round[], name: string, base: string): string {
@@ -127,11 +153,18 @@ function latencyRows(
   results: readonly Round[],
 ): readonly string[] {
   return contenders.map(({ name }) => {
-    const [rate, p50, p99] = (['requestsPerSecond', 'p50Ms', 'p99Ms'] as const).map((key) =>
-      over(results, name, (result) => result[key]),
-    );
-    const shown = (ms = 0): string => ms.toFixed(ms < 10 ? 2 : 0);
-    return `| ${workload.name} | ${name} | ${(rate ?? 0).toFixed((rate ?? 0) < 100 ? 1 : 0)} | ${shown(p50)} | ${shown(p99)} |`;
+    const shown = (key: keyof Measured, digits: (value: number) => number): string => {
+      const value = over(results, name, (result) => result[key]);
+      return value.toFixed(digits(value));
+    };
+    const cells = [
+      shown('requestsPerSecond', (rate) => (rate < 100 ? 1 : 0)),
+      shown('p50Ms', (ms) => (ms < 10 ? 2 : 0)),
+      shown('p99Ms', (ms) => (ms < 10 ? 2 : 0)),
+      shown('serverCpu', () => 0),
+      shown('postgresCpu', () => 0),
+    ];
+    return `| ${workload.name} | ${name} | ${cells.join(' | ')} |`;
   });
 }
 
@@ -161,7 +194,9 @@ function report(
     ];
     say(`| ${workload.name} ${workload.about} | ${cells.join(' | ')} |`);
   }
-  say('\n| | | req/s | p50 ms | p99 ms |\n| --- | --- | --- | --- | --- |');
+  say(
+    '\n| | | req/s | p50 ms | p99 ms | µs of CPU a request: server | Postgres |\n| --- | --- | --- | --- | --- | --- | --- |',
+  );
   for (const [workload, rows] of results)
     for (const line of latencyRows(workload, contenders, rows)) say(line);
 }
