@@ -48,7 +48,7 @@ type TableRow = readonly [
   comment: string | null,
   identity: FoundTable['replicaIdentity'],
   persistence: string,
-  owned: boolean,
+  publishable: boolean,
 ];
 type ColumnRow = readonly [
   table: number,
@@ -203,7 +203,7 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
   );
   const foreignKeys = grouped(rows.foreignKeys, (row) => row[0], foreignKeyOf);
   const tables = new Map<string, FoundTable>();
-  for (const [oid, schema, name, kind, comment, replicaIdentity, persistence, owned] of rows.tables) {
+  for (const [oid, schema, name, kind, comment, replicaIdentity, persistence, publishable] of rows.tables) {
     const ref = { schema, name };
     tables.set(tableKey(ref), {
       ref,
@@ -215,7 +215,7 @@ function assemble(rows: Rows): ReadonlyMap<string, FoundTable> {
       foreignKeys: foreignKeys.get(oid) ?? [],
       replicaIdentity,
       logged: persistence === 'p',
-      owned,
+      publishable,
     });
   }
   return tables;

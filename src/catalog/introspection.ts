@@ -51,8 +51,8 @@ export interface FoundTable {
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
   /** Written to the WAL at all: false for unlogged tables. */
   readonly logged: boolean;
-  /** Our user may publish it: owner of the table, or superuser. */
-  readonly owned: boolean;
+  /** Our user may publish it, as its owner or a superuser, or an administrator has. */
+  readonly publishable: boolean;
 }
 
 /** What our user may do in a database, and what the server is able to. */
@@ -65,8 +65,10 @@ export interface ServerFacts extends DatabaseIdentity {
   readonly inRecovery: boolean;
   readonly superuser: boolean;
   readonly mayReplicate: boolean;
-  /** Create schemas and publications. */
-  readonly mayCreate: boolean;
+  /** Make publications; or an administrator has made one for us. */
+  readonly mayPublish: boolean;
+  /** Make tables in schema `nearjoin`, and that schema where it is not there. */
+  readonly mayCache: boolean;
 }
 
 /** A row of an enum table. */

@@ -79,7 +79,8 @@ describe('introspect', () => {
       walLevel: 'logical',
       inRecovery: false,
       mayReplicate: true,
-      mayCreate: true,
+      mayPublish: true,
+      mayCache: true,
     });
     expect(Math.floor(found.server.version / 10_000)).toBe(database.server.version);
   });
@@ -97,6 +98,41 @@ describe('introspect', () => {
     expect(server).toMatchObject({ systemId: null, database: database.name });
     await database.query('grant execute on function pg_control_system() to public');
     await database.query(`drop role ${role}`);
+  });
+
+  test('what an administrator has made for a role counts as what it may make, and is noticed', async () => {
+    const fresh = await createDatabase('target', ['create table t (id int primary key)']);
+    const role = `plain_${fresh.name}`;
+    const { href: url } = Object.assign(new URL(fresh.url), { username: role, password: 'x' });
+    const rights = async (): Promise<readonly unknown[]> => {
+      const { server, tables, fingerprint } = await introspect(url);
+      expect(await fingerprintOf(url)).toBe(fingerprint);
+      return [
+        server.mayCache,
+        server.mayPublish,
+        tables.get(tableKey({ schema: 'public', name: 't' }))?.publishable,
+        fingerprint,
+      ];
+    };
+    try {
+      await fresh.query(`create role ${role} login password 'x'`);
+      let last: readonly unknown[] = await rights();
+      expect(last.slice(0, 3)).toEqual([false, false, false]);
+      for (const [made, ...expected] of [
+        [`create schema nearjoin; grant usage, create on schema nearjoin to ${role}`, true, false, false],
+        ['create publication nearjoin_a_pg2', true, true, false],
+        ['alter publication nearjoin_a_pg2 add table t', true, true, true],
+      ]) {
+        await fresh.query(String(made));
+        const now = await rights();
+        expect(now.slice(0, 3)).toEqual(expected);
+        expect(now[3]).not.toBe(last[3]);
+        last = now;
+      }
+    } finally {
+      await fresh.query(`drop owned by ${role}; drop role ${role}`);
+      await fresh.drop();
+    }
   });
 
   test('finds every kind of relation, and none of our own or the system', () => {
@@ -161,7 +197,7 @@ describe('introspect', () => {
     expect(table('users')).toMatchObject({
       comment: `It's "us"`,
       logged: true,
-      owned: true,
+      publishable: true,
     });
     expect(table('scratch').logged).toBe(false);
     expect(table('keyless')).toMatchObject({ replicaIdentity: 'f', keys: [] });

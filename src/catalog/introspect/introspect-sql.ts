@@ -30,6 +30,12 @@ const COLLATION_LOCALE = `(
   select ${localeOf('l.collprovider', "coalesce(c.facts ->> 'colllocale', c.facts ->> 'colliculocale', l.collctype)")}
     from (select to_jsonb(l) as facts) c)`;
 
+/** What feeds call their publications: an administrator may have made one for a role that may not. */
+const OUR_PUBLICATIONS = String.raw`nearjoin\_%`;
+
+const PUBLISHABLE = `(pg_has_role(c.relowner, 'usage') or (c.nspname, c.relname) in (
+    select schemaname, tablename from pg_publication_tables where pubname like '${OUR_PUBLICATIONS}'))`;
+
 const facts = (maySeeSystem: boolean): string => `
   json_build_object(
     'systemId', ${maySeeSystem ? SYSTEM_ID : 'null'},
@@ -40,7 +46,11 @@ const facts = (maySeeSystem: boolean): string => `
     'inRecovery', pg_is_in_recovery(),
     'superuser', r.rolsuper,
     'mayReplicate', r.rolsuper or r.rolreplication or coalesce(pg_has_role(to_regrole('rds_replication'), 'usage'), false),
-    'mayCreate', has_database_privilege(current_database(), 'create'))`;
+    'mayPublish', has_database_privilege(current_database(), 'create')
+      or exists (select from pg_publication where pubname like '${OUR_PUBLICATIONS}'),
+    'mayCache', coalesce(
+      has_schema_privilege(to_regnamespace('nearjoin')::oid, 'create'),
+      has_database_privilege(current_database(), 'create')))`;
 
 /** Whether our user may ask for the system identifier. */
 export const MAY_SEE_SYSTEM_SQL = `select has_function_privilege('pg_control_system()', 'execute') as allowed`;
@@ -49,12 +59,12 @@ export const MAY_SEE_SYSTEM_SQL = `select has_function_privilege('pg_control_sys
 export const serverSql = (maySeeSystem: boolean): string =>
   `select ${facts(maySeeSystem)} as answer from pg_roles r where r.rolname = current_user`;
 
-/** One array per table: oid, schema, name, kind, comment, replica identity, persistence, owned. */
+/** One array per table: oid, schema, name, kind, comment, replica identity, persistence, whether our user may publish it or it is. */
 export const TABLES_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
          c.oid::int8, c.nspname, c.relname, c.relkind, d.description, c.relreplident, c.relpersistence,
-         pg_has_role(c.relowner, 'usage')) order by c.nspname, c.relname), '[]') as answer
+         ${PUBLISHABLE}) order by c.nspname, c.relname), '[]') as answer
   from relations c
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
 
@@ -173,7 +183,7 @@ const hashed = (what: string): string =>
 export const fingerprintSql = (functions: readonly FunctionRef[], maySeeSystem: boolean): string => `
 with relations as materialized (${RELATIONS})
 select to_json(md5(concat_ws(' ',
-  (${hashed("c.oid::text || ' ' || c.nspname || ' ' || c.xmin::text")} from relations c),
+  (${hashed(`concat_ws(' ', c.oid, c.nspname, c.xmin, ${PUBLISHABLE})`)} from relations c),
   (${hashed("a.attrelid::text || ' ' || a.attnum::text || ' ' || a.xmin::text")}
      from relations c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0),
   (${hashed("i.indexrelid::text || ' ' || i.xmin::text")} from relations c join pg_index i on i.indrelid = c.oid),

@@ -17,10 +17,11 @@ export function feedObstacle(
     return `wal_level is "${target.server.walLevel}", must be "logical"`;
   if (!target.server.mayReplicate) return 'the user may not replicate (alter role … replication)';
   if (target.server.inRecovery) return 'the target is a standby: a publication cannot be made there';
-  if (publishes && !target.server.mayCreate)
+  if (publishes && !target.server.mayPublish)
     return 'the user may not create a publication (grant create on database …)';
   if (source.server.inRecovery) return 'the source is a standby: a cache cannot be written there';
-  if (!source.server.mayCreate) return 'the user may not create the schema "nearjoin" in the source database';
+  if (!source.server.mayCache)
+    return 'the user may not make tables in schema "nearjoin" of the source database';
   return null;
 }
 
@@ -32,7 +33,7 @@ export function tableObstacle(table: Table, target: Introspection, publishes: bo
   if (found.kind === 'materialized-view') return 'a materialized view has no changes to replicate';
   if (found.kind === 'foreign-table') return 'a foreign table has no changes to replicate';
   if (!found.logged) return 'an unlogged table is not replicated';
-  if (publishes && !found.owned) return 'the user does not own the table and so cannot publish it';
+  if (publishes && !found.publishable) return 'the user does not own the table and so cannot publish it';
   return keyObstacle(found);
 }
 

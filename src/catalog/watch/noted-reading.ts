@@ -47,7 +47,7 @@ export class NotedReadings {
 }
 
 /** Raised when `Introspection` changes: notes of another format are ignored. */
-const FORMAT = 7;
+const FORMAT = 8;
 
 /** The key of a database's readings: equal for everybody who connects as this user, and tells neither address nor secret. */
 export function readingKey(url: string): string {

@@ -87,7 +87,7 @@ export function table(name: string, columns: readonly string[], more: Partial<Fo
     foreignKeys,
     replicaIdentity: 'd',
     logged: true,
-    owned: true,
+    publishable: true,
     ...more,
   };
 }
@@ -108,7 +108,8 @@ export function database(
       inRecovery: false,
       superuser: true,
       mayReplicate: true,
-      mayCreate: true,
+      mayPublish: true,
+      mayCache: true,
       ...server,
     },
     tables: new Map(tables.map((found) => [tableKey(found.ref), found])),

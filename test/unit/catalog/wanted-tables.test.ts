@@ -199,7 +199,7 @@ describe('what cannot be cached says why, and nothing fails', () => {
   test.each<[string, Setup]>([
     ['a view has no changes', changed({ kind: 'view', keys: [] })],
     ['an unlogged table', changed({ logged: false })],
-    ['does not own the table', changed({ owned: false })],
+    ['does not own the table', changed({ publishable: false })],
     ['has no primary key', changed({ keys: [] })],
     ['replica identity is "nothing"', changed({ replicaIdentity: 'n' })],
     ['no key without nulls', changed({ replicaIdentity: 'f', keys: [] })],
@@ -212,7 +212,7 @@ describe('what cannot be cached says why, and nothing fails', () => {
     ],
     ['the target is Postgres 16.8, which may tell no more', { target: { version: 160_008 } }],
     ['the source is Postgres 12: a cache needs 14 or newer', { here: { version: 120_022 } }],
-    ['may not create the schema', { here: { mayCreate: false } }],
+    ['may not make tables in schema', { here: { mayCache: false } }],
     [
       'mapped column "twice" is generated',
       {
@@ -253,7 +253,7 @@ describe('a target that is followed through Kafka', () => {
         source('pg1', [{ table: 'order', remote_relationships: [toUser] }]),
         source('pg2', [{ table: 'user' }], { configuration: configuration(kafka) }),
       ],
-      { pg1: database([order]), pg2: database([{ ...user, owned: false }], { mayCreate: false }) },
+      { pg1: database([order]), pg2: database([{ ...user, publishable: false }], { mayPublish: false }) },
     );
 
   test('is told by its prefix, with the defaults of Debezium', () => {
