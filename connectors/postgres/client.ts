@@ -30,19 +30,19 @@ export type Query = <T extends object>(
 
 /** Ordinary connections to a target, for short statements only. */
 export class AdminPool {
-  readonly #target: Target;
+  readonly target: Target;
   readonly #clients = new MadeClients<Client>();
   #pool: Pool;
 
   constructor(target: Target) {
-    this.#target = target;
+    this.target = target;
     this.#pool = this.#open();
   }
 
   #open(): Pool {
-    const { timings, log, name: slot } = this.#target;
+    const { timings, log, name: slot } = this.target;
     const pool = new Pool({
-      ...connectionTo(this.#target, APPLICATION_NAME),
+      ...connectionTo(this.target, APPLICATION_NAME),
       Client: endingWithLogIn(Client, (made) => this.#made(made)),
       max: 3,
       idleTimeoutMillis: 30_000,
@@ -66,7 +66,7 @@ export class AdminPool {
 
   /** Limits that hold on the server too: a client that gives up does not end what it waits for. */
   async #greet(client: PoolClient): Promise<void> {
-    const { timings, history } = this.#target;
+    const { timings, history } = this.target;
     const limits = { statement_timeout: String(timings.statementMs), lock_timeout: String(timings.lockMs) };
     await client.query(sessionSettings(limits));
     await history.check(client);
@@ -112,7 +112,7 @@ export class AdminPool {
   renew(): void {
     const old = this.#pool;
     this.#pool = this.#open();
-    const { log, name: slot } = this.#target;
+    const { log, name: slot } = this.target;
     old
       .end()
       .catch((error: unknown) => log.info({ slot, error: messageOf(error) }, 'connections not closed'));

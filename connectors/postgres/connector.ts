@@ -21,17 +21,16 @@ class PostgresConnector extends TargetDatabase implements Connector {
   }
 
   publish(tables: readonly TableRef[]): Promise<Published> {
-    return publishTables(this.target, this.admin, tables);
+    return publishTables(this.admin, tables);
   }
 
   protect(): Promise<readonly TableRef[]> {
-    return protectTables(this.target, this.admin);
+    return protectTables(this.admin);
   }
 
   createSlot(signal?: AbortSignal): Promise<Lsn> {
-    const { target, admin } = this;
-    const older = (): Promise<void> => ensurePublication(target, admin);
-    return this.while(signal, (until) => createSlot(target, admin, { signal: until, older }));
+    const older = (): Promise<void> => ensurePublication(this.admin);
+    return this.while(signal, (until) => createSlot(this.admin, older, until));
   }
 
   slotHealth(): Promise<SlotHealth> {
@@ -41,6 +40,6 @@ class PostgresConnector extends TargetDatabase implements Connector {
   open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly = false): Promise<ChangeStream> {
     const committed = (mustWait: boolean): void => this.askAhead(mustWait);
     const from = { applied: { upTo: after, last }, isEarly, committed };
-    return this.while(signal, (until) => openStream(this.target, this.admin, from, until));
+    return this.while(signal, (until) => openStream(this.admin, from, until));
   }
 }

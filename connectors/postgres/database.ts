@@ -64,7 +64,7 @@ export class TargetDatabase {
   }
 
   async identify(): Promise<TargetIdentity> {
-    const identity = await identify(this.target, this.admin, this.#closing.signal);
+    const identity = await identify(this.admin, this.#closing.signal);
     this.#lookout.renew(); // as the other connections, which may lead anywhere
     return identity;
   }
@@ -122,8 +122,8 @@ export class TargetDatabase {
 
   /** Drops our slot and publication, if there are any; a slot of the same name that another database has since is that one's. */
   async drop(): Promise<void> {
-    await dropSlot(this.admin, this.target, 'here');
-    await dropPublication(this.target, this.admin);
+    await dropSlot(this.admin, 'here');
+    await dropPublication(this.admin);
   }
 
   async position(): Promise<Lsn> {
@@ -136,7 +136,7 @@ export class TargetDatabase {
   }
 
   snapshot(signal: AbortSignal): Promise<Snapshot> {
-    return this.while(signal, (until) => openSnapshot(this.target, this.admin, until));
+    return this.while(signal, (until) => openSnapshot(this.admin, until));
   }
 
   /**

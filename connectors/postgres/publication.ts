@@ -8,7 +8,6 @@ import { allBut, type Changes, changePublication, NOTHING_CHANGED } from './publ
 import { GENERATED_SINCE, judge } from './publication/publishable.ts';
 import { readTableFacts } from './publication/table-facts.ts';
 import { type Followed, readMark, readShapes } from './publication/table-shape.ts';
-import type { Target } from './settings.ts';
 
 interface Publication {
   readonly version: number;
@@ -49,18 +48,15 @@ export function checkTables(
 }
 
 /** Makes the publication hold exactly these tables, changing only what differs. */
-export async function publishTables(
-  target: Target,
-  admin: AdminPool,
-  tables: readonly TableRef[],
-): Promise<Published> {
+export async function publishTables(admin: AdminPool, tables: readonly TableRef[]): Promise<Published> {
+  const { target } = admin;
   const found = await admin.snapshot((query) => readPublication(query, target.name));
   if (!found.exists && found.has_slot) throw publicationLost();
   if (found.is_ours === false) return publishedByOthers(target.name, found, tables);
   const changes = planChanges(target.name, found, tables);
   const { before, drops, adds } = changes;
   if (before.length + drops.length + adds.length === 0) return NOTHING_CHANGED;
-  const published = await changePublication(target, admin, changes);
+  const published = await changePublication(admin, changes);
   const { added, stillPublished } = published;
   // What the target denies is asked for again and again.
   if (stillPublished.length < before.length + drops.length + adds.length)
@@ -93,10 +89,11 @@ function publishedByOthers(name: string, found: Publication, tables: readonly Ta
 }
 
 /** An empty publication when there is none: the slot must be younger than the publication it will be read with. */
-export async function ensurePublication(target: Target, admin: AdminPool): Promise<void> {
-  const { exists, version } = await admin.snapshot((query) => readPublication(query, target.name));
+export async function ensurePublication(admin: AdminPool): Promise<void> {
+  const { name } = admin.target;
+  const { exists, version } = await admin.snapshot((query) => readPublication(query, name));
   if (exists) return;
-  const create = createStatement(target.name, version);
+  const create = createStatement(name, version);
   try {
     await admin.rows(create);
   } catch (error) {
@@ -117,8 +114,8 @@ async function lackOfRight(admin: AdminPool, create: string, cause: unknown): Pr
 }
 
 /** Refuses to go on with a slot whose publication is gone. */
-export async function requirePublication(admin: AdminPool, name: string): Promise<void> {
-  const rows = await admin.rows('select from pg_publication where pubname = $1', [name]);
+export async function requirePublication(admin: AdminPool): Promise<void> {
+  const rows = await admin.rows('select from pg_publication where pubname = $1', [admin.target.name]);
   if (rows.length === 0) throw publicationLost();
 }
 
@@ -131,10 +128,11 @@ function publicationLost(): ConnectorError {
 }
 
 /** Drops our publication; harmless when there is none. */
-export async function dropPublication(target: Target, admin: AdminPool): Promise<void> {
+export async function dropPublication(admin: AdminPool): Promise<void> {
+  const { name, timings } = admin.target;
   await admin.transaction(async (query) => {
-    await query(`set local lock_timeout = ${target.timings.lockMs}`);
-    await query(`drop publication if exists ${quoteIdentifier(target.name)}`);
+    await query(`set local lock_timeout = ${timings.lockMs}`);
+    await query(`drop publication if exists ${quoteIdentifier(name)}`);
   });
 }
 

@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
-import type { Target, Timings } from './settings.ts';
+import type { Timings } from './settings.ts';
 
 /** What is watched, and who is told. */
 export interface Watched {
@@ -61,29 +61,27 @@ export class Silence {
 }
 
 /** Watches the stream of our slot. */
-export function silenceOfStream(
-  target: Target,
-  admin: AdminPool,
-  failed: (error: ConnectorError) => void,
-): Silence {
+export function silenceOfStream(admin: AdminPool, failed: (error: ConnectorError) => void): Silence {
+  const { target } = admin;
   const seconds = Math.round(target.timings.silenceMs / 1000);
   const fields = { slot: target.name, seconds };
   return new Silence(target.timings, {
-    isWorking: () => isWalsenderWorking(target, admin),
+    isWorking: () => isWalsenderWorking(admin),
     working: () => target.log.info(fields, 'the target is at work and sends nothing yet'),
     dead: () => failed(new ConnectorError('retry', `the target has been silent for ${seconds} seconds`)),
   });
 }
 
 /** Whether the server process that reads our slot does something else than waiting, for us or for more to read. */
-async function isWalsenderWorking(target: Target, admin: AdminPool): Promise<boolean> {
+async function isWalsenderWorking(admin: AdminPool): Promise<boolean> {
+  const { name, timings } = admin.target;
   const asked = admin.rows(
     `select from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
      where s.slot_name = $1 and coalesce(a.wait_event_type, '') not in ('Activity', 'Client')`,
-    [target.name],
+    [name],
   );
   const patience = new AbortController();
-  const tooLate = systemClock.delay(target.timings.silenceMs / 2, patience.signal).then(() => []);
+  const tooLate = systemClock.delay(timings.silenceMs / 2, patience.signal).then(() => []);
   const rows = await Promise.race([asked, tooLate]).finally(() => patience.abort());
   return rows.length > 0;
 }

@@ -89,16 +89,17 @@ function awaiting(slots: string): string {
  * on the target have ended.
  */
 export async function createSlot(
-  target: Target,
   admin: AdminPool,
-  { signal, older }: { readonly signal: AbortSignal; readonly older: () => Promise<void> },
+  older: () => Promise<void>,
+  signal: AbortSignal,
 ): Promise<Lsn> {
+  const { target } = admin;
   const opening = OwnClient.open(target, signal, { applicationName: readerApplication(target) });
   opening.catch(() => undefined); // told below, unless something else fails before
   try {
     await older();
-    await dropSlot(admin, target, 'anywhere');
-    return await createThrough(await opening, target, admin);
+    await dropSlot(admin, 'anywhere');
+    return await createThrough(admin, await opening);
   } finally {
     void opening.then(
       (own) => own.destroy(),
@@ -107,16 +108,16 @@ export async function createSlot(
   }
 }
 
-async function createThrough(own: OwnClient, target: Target, admin: AdminPool): Promise<Lsn> {
+async function createThrough(admin: AdminPool, own: OwnClient): Promise<Lsn> {
   const { version } = await admin.row<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,
   );
   // A failover slot survives the promotion of a standby that synchronizes slots.
   const more = version >= 170_000 ? ', false, true' : '';
-  return await cutOnFailure(target, admin, own, async () => {
+  return await cutOnFailure(admin, own, async () => {
     const result = await own.client.query<{ lsn: string }>(
       `select lsn::text as lsn from pg_create_logical_replication_slot($1, 'pgoutput', false${more})`,
-      [target.name],
+      [admin.target.name],
     );
     return parseLsn(must(result.rows[0], 'the row of a new slot').lsn);
   });
@@ -126,12 +127,8 @@ async function createThrough(own: OwnClient, target: Target, admin: AdminPool): 
  * Creating a slot waits for the target's running transactions, however long, and a backend that waits does not
  * notice that its client left: when the work fails, the backend is ended from outside.
  */
-export async function cutOnFailure<T>(
-  target: Target,
-  admin: AdminPool,
-  own: OwnClient,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function cutOnFailure<T>(admin: AdminPool, own: OwnClient, work: () => Promise<T>): Promise<T> {
+  const { log, name: slot } = admin.target;
   let pid = 0;
   try {
     pid = await backendPid(own);
@@ -139,10 +136,7 @@ export async function cutOnFailure<T>(
     return await work();
   } catch (error) {
     await endBackend(admin, pid).catch((reason: unknown) =>
-      target.log.info(
-        { slot: target.name, err: reason, pid },
-        'could not end the backend that was creating a slot',
-      ),
+      log.info({ slot, err: reason, pid }, 'could not end the backend that was creating a slot'),
     );
     throw toConnectorError(error, 'administer');
   }
@@ -163,19 +157,20 @@ async function endBackend(admin: AdminPool, pid: number): Promise<void> {
  * Drops the slot, ending a walsender of its reader that holds it; harmless when there is none. Slots of all databases of a
  * server share their names.
  */
-export async function dropSlot(admin: AdminPool, target: Target, where: 'here' | 'anywhere'): Promise<void> {
+export async function dropSlot(admin: AdminPool, where: 'here' | 'anywhere'): Promise<void> {
+  const { name, reader } = admin.target;
   for (let attempt = 1; ; attempt += 1) {
-    if (target.reader !== null) await freeSlot(admin, target, where);
+    if (reader !== null) await freeSlot(admin, where);
     try {
       await admin.rows(
         `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and ${WHERE[where]}`,
-        [target.name],
+        [name],
       );
       return;
     } catch (error) {
       if (isGone(error)) return;
       // Somebody took it again in between.
-      if (!isHeld(error) || target.reader === null || attempt === 3) throw error;
+      if (!isHeld(error) || reader === null || attempt === 3) throw error;
     }
   }
 }
@@ -184,18 +179,14 @@ export async function dropSlot(admin: AdminPool, target: Target, where: 'here' |
  * Ends a walsender that holds the slot, such as one whose client is gone, and waits until the slot is free. One that
  * reads for another database is left alone, and told of.
  */
-export async function freeSlot(
-  admin: AdminPool,
-  target: Target,
-  where: 'here' | 'anywhere' = 'here',
-): Promise<void> {
-  await refuseOtherReader(admin, target);
+export async function freeSlot(admin: AdminPool, where: 'here' | 'anywhere' = 'here'): Promise<void> {
+  await refuseOtherReader(admin);
   for (let attempt = 0; attempt < RELEASE_ATTEMPTS; attempt += 1) {
     const holders = await admin.rows<{ active_pid: number }>(
       `select active_pid, pg_terminate_backend(active_pid)
        from pg_replication_slots
        where slot_name = $1 and active_pid is not null and ${WHERE[where]}`,
-      [target.name],
+      [admin.target.name],
     );
     if (holders.length === 0) return;
     await systemClock.delay(RELEASE_POLL_MS);
@@ -204,21 +195,22 @@ export async function freeSlot(
 }
 
 /** Throws when somebody who lives reads from the slot for another database: two that took it in turns would each copy everything again and again. */
-export async function refuseOtherReader(admin: AdminPool, target: Target): Promise<void> {
+export async function refuseOtherReader(admin: AdminPool): Promise<void> {
+  const { target } = admin;
   if (target.reader === null) return;
   // A session whose client is gone, as after a restart of the source, is ended by the server.
   const untilMs = systemClock.monotonicMs() + target.timings.walSenderTimeoutMs * 1.5;
-  while (await isReadByOther(admin, target)) {
+  while (await isReadByOther(admin)) {
     if (systemClock.monotonicMs() >= untilMs) throw new ConnectorError('unfit', takenBy(target));
     await systemClock.delay(RELEASE_POLL_MS * 4);
   }
 }
 
-async function isReadByOther(admin: AdminPool, target: Target): Promise<boolean> {
+async function isReadByOther(admin: AdminPool): Promise<boolean> {
   const holders = await admin.rows(
     `select from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
      where s.slot_name = $1 and starts_with(a.application_name, $2) and a.application_name <> $3`,
-    [target.name, READER_PREFIX, readerApplication(target)],
+    [admin.target.name, READER_PREFIX, readerApplication(admin.target)],
   );
   return holders.length > 0;
 }

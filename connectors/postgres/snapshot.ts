@@ -14,7 +14,6 @@ import {
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './database/comparison.ts';
 import { toConnectorError } from './failure.ts';
-import type { Target } from './settings.ts';
 import { seesAllOf, snapshotNow, untilEnough } from './shown.ts';
 import { copySlotPrefix, cutOnFailure } from './slot.ts';
 import { copyRows } from './snapshot/copy-rows.ts';
@@ -42,14 +41,14 @@ const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: string) => val
  * Exports a snapshot through a temporary slot. Only that makes the position exact: a commit can be in the log and
  * not yet visible, so a position read beside an ordinary snapshot would say too much or too little.
  */
-export async function openSnapshot(target: Target, admin: AdminPool, signal: AbortSignal): Promise<Snapshot> {
+export async function openSnapshot(admin: AdminPool, signal: AbortSignal): Promise<Snapshot> {
   const stop = new AbortController();
-  const readers = new SnapshotReaders(target, AbortSignal.any([signal, stop.signal]));
+  const readers = new SnapshotReaders(admin.target, AbortSignal.any([signal, stop.signal]));
   for (let at = 0; at < PREPARED; at += 1) readers.prepare();
   try {
-    const { at, kept } = await exportThrough(target, admin, { readers, signal });
-    await untilShown(target, admin, { sees: kept.sees, signal });
-    return new ExportedSnapshot({ target, admin, readers, at, name: kept.name, stop });
+    const { at, kept } = await exportThrough(admin, readers, signal);
+    await untilShown(admin, kept.sees, signal);
+    return new ExportedSnapshot({ admin, readers, at, name: kept.name, stop });
   } catch (error) {
     stop.abort();
     throw toConnectorError(error, 'snapshot');
@@ -64,15 +63,14 @@ interface Kept {
 
 /** The temporary slot would hold back the target's log for as long as it is there, so the snapshot is passed on to an ordinary session. */
 async function exportThrough(
-  target: Target,
   admin: AdminPool,
-  { readers, signal }: { readonly readers: SnapshotReaders; readonly signal: AbortSignal },
+  readers: SnapshotReaders,
+  signal: AbortSignal,
 ): Promise<{ readonly at: Lsn; readonly kept: Kept }> {
+  const { target } = admin;
   const exporter = await OwnClient.open(target, signal, { replication: true });
   try {
-    const { at, name } = await cutOnFailure(target, admin, exporter, () =>
-      exportSnapshot(exporter, target.name),
-    );
+    const { at, name } = await cutOnFailure(admin, exporter, () => exportSnapshot(exporter, target.name));
     const keeper = await readers.within(name);
     const result = await keeper.client.query<Kept & QueryResultRow>(
       'select pg_export_snapshot() as name, pg_current_snapshot()::text as sees',
@@ -84,15 +82,11 @@ async function exportThrough(
 }
 
 /** The snapshot shows what is in the log up to its position; the target's own sessions may see some of it a moment later. */
-async function untilShown(
-  target: Target,
-  admin: AdminPool,
-  { sees, signal }: { readonly sees: string; readonly signal: AbortSignal },
-): Promise<void> {
+async function untilShown(admin: AdminPool, sees: string, signal: AbortSignal): Promise<void> {
   await untilEnough({
     look: () => snapshotNow(admin),
     isEnough: (now) => seesAllOf(now, sees),
-    limitMs: target.timings.statementMs,
+    limitMs: admin.target.timings.statementMs,
     signal,
   });
 }
@@ -112,7 +106,6 @@ async function exportSnapshot(exporter: OwnClient, name: string): Promise<Export
 }
 
 interface Parts {
-  readonly target: Target;
   readonly admin: AdminPool;
   readonly readers: SnapshotReaders;
   readonly at: Lsn;
@@ -198,7 +191,6 @@ class ExportedSnapshot implements Snapshot {
       ...reader,
       query,
       admin: this.#parts.admin,
-      timings: this.#parts.target.timings,
       onEnd: () => void this.#readers.giveBack(reader),
     });
   }

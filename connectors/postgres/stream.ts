@@ -41,14 +41,13 @@ interface Beginning {
 
 /** Streams everything that is not applied yet; throws a ConnectorError when the slot lacks some of it, or the history is another. */
 export async function openStream(
-  target: Target,
   admin: AdminPool,
   from: Beginning,
   signal: AbortSignal,
 ): Promise<ChangeStream> {
   for (let attempt = 1; ; attempt += 1) {
-    const confirmed = await checkSlot(target, admin, from.applied.upTo);
-    const stream = new PostgresStream(target, admin, { ...from, confirmed }, signal);
+    const confirmed = await checkSlot(admin, from.applied.upTo);
+    const stream = new PostgresStream(admin, { ...from, confirmed }, signal);
     try {
       await stream.start();
       await untilProved(stream, admin);
@@ -60,7 +59,7 @@ export async function openStream(
     }
     // The first parts of a transaction in progress were passed over: it must come as a whole, over another stream.
     stream.close();
-    return openStream(target, admin, { ...from, isEarly: false }, signal);
+    return openStream(admin, { ...from, isEarly: false }, signal);
   }
 }
 
@@ -102,22 +101,17 @@ class PostgresStream implements ChangeStream {
   readonly #proof: HistoryProof;
   readonly #committed: (mustWait: boolean) => void;
 
-  constructor(
-    target: Target,
-    admin: AdminPool,
-    from: Beginning & { readonly confirmed: Lsn },
-    signal: AbortSignal,
-  ) {
+  constructor(admin: AdminPool, from: Beginning & { readonly confirmed: Lsn }, signal: AbortSignal) {
     this.#committed = from.committed;
-    this.#target = target;
+    this.#target = admin.target;
     this.isEarly = from.isEarly;
     this.#signal = signal;
     this.#passed = from.confirmed;
     this.#acknowledged = from.confirmed;
     this.#proof = new HistoryProof(from.applied, from.confirmed);
-    this.#silence = silenceOfStream(target, admin, (error) => this.#fail(error));
+    this.#silence = silenceOfStream(admin, (error) => this.#fail(error));
     this.items = new ItemQueue({ drained: () => this.#resume(), left: () => this.close() });
-    this.#socket = new ReplicationSocket(target, {
+    this.#socket = new ReplicationSocket(admin.target, {
       data: (_tag, buffer, start, end) => this.#message(buffer, start, end),
       piece: (buffer, start, end, isLast) => this.#piece(buffer, start, end, isLast),
       mustWait: () => this.#passing?.hasEnded === true,

@@ -19,11 +19,8 @@ interface Server {
  * Which history the target writes; throws when it cannot feed a cache, saying what must change. All connections made
  * from now on must lead to the same one.
  */
-export async function identify(
-  target: Target,
-  admin: AdminPool,
-  closing: AbortSignal,
-): Promise<TargetIdentity> {
+export async function identify(admin: AdminPool, closing: AbortSignal): Promise<TargetIdentity> {
+  const { target } = admin;
   target.history.expect(null);
   const reading = readIdentity(target, closing);
   reading.catch(() => undefined); // told below, unless there is more to tell
@@ -39,7 +36,7 @@ export async function identify(
   );
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
-  await refuseOtherReader(admin, target);
+  await refuseOtherReader(admin);
   const identity = await reading;
   target.history.expect(identity);
   admin.renew(); // older connections may lead anywhere

@@ -26,31 +26,23 @@ const ALONE_LOCK_MS = 200;
 const LATE_LOCK_MS = 1;
 
 /** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
-export async function changePublication(
-  target: Target,
-  admin: AdminPool,
-  changes: Changes,
-): Promise<Published> {
+export async function changePublication(admin: AdminPool, changes: Changes): Promise<Published> {
   try {
-    await changeAtOnce(target, admin, changes);
+    await changeAtOnce(admin, changes);
     return { ...NOTHING_CHANGED, added: changes.adds };
   } catch (error) {
     if (!isLocked(error) && !isDenied(error) && !(error instanceof Harmful)) throw error;
   }
-  return await changeOneByOne(target, admin, changes);
+  return await changeOneByOne(admin, changes);
 }
 
-async function changeOneByOne(
-  target: Target,
-  admin: AdminPool,
-  { before, drops, adds }: Changes,
-): Promise<Published> {
-  const patience = patienceOf(target);
+async function changeOneByOne(admin: AdminPool, { before, drops, adds }: Changes): Promise<Published> {
+  const patience = patienceOf(admin.target);
   // Options and drops go together: an option set while a table without a key is still in would harm its owner.
-  if (before.length > 0) await optionsSet(target, admin, { before, drops, adds: [] });
+  if (before.length > 0) await optionsSet(admin, { before, drops, adds: [] });
   const left = before.length > 0 ? [] : drops;
-  const stillPublished = await eachTried(left, (drop) => droppedAlone(target, admin, drop, patience()));
-  const refused = await eachTried(adds, (add) => addedAlone(target, admin, add, patience()));
+  const stillPublished = await eachTried(left, (drop) => droppedAlone(admin, drop, patience()));
+  const refused = await eachTried(adds, (add) => addedAlone(admin, add, patience()));
   return { added: allBut(refused, adds), refused, stillPublished };
 }
 
@@ -81,26 +73,26 @@ function patienceOf({ timings }: Target): () => number {
 }
 
 async function changeAtOnce(
-  target: Target,
   admin: AdminPool,
   changes: Changes,
-  lockMs = target.timings.lockMs,
+  lockMs = admin.target.timings.lockMs,
 ): Promise<void> {
+  const { name } = admin.target;
   await admin.transaction(async (query) => {
     await query(`set local lock_timeout = ${lockMs}`);
-    for (const sql of statementsOf(target.name, changes)) await query(sql);
+    for (const sql of statementsOf(name, changes)) await query(sql);
     // The locks just taken keep everybody from dropping a key until this is committed.
-    const harmed = await harmedTables(query, target.name);
+    const harmed = await harmedTables(query, name);
     if (harmed.length > 0) throw new Harmful(harmed);
   });
 }
 
-async function optionsSet(target: Target, admin: AdminPool, changes: Changes): Promise<void> {
+async function optionsSet(admin: AdminPool, changes: Changes): Promise<void> {
   try {
-    await changeAtOnce(target, admin, changes);
+    await changeAtOnce(admin, changes);
   } catch (error) {
     if (!isDenied(error) || changes.drops.length === 0) throw error;
-    throw new ConnectorError('unfit', notDropped(target.name, changes.drops, error), error);
+    throw new ConnectorError('unfit', notDropped(admin.target.name, changes.drops, error), error);
   }
 }
 
@@ -108,16 +100,11 @@ async function optionsSet(target: Target, admin: AdminPool, changes: Changes): P
  * Why the table stays published for now. Null when it was taken out, or when another table that harms its owner kept this from
  * being committed: that one goes first.
  */
-async function droppedAlone(
-  target: Target,
-  admin: AdminPool,
-  drop: TableRef,
-  lockMs: number,
-): Promise<string | null> {
+async function droppedAlone(admin: AdminPool, drop: TableRef, lockMs: number): Promise<string | null> {
   try {
-    await changeAtOnce(target, admin, { before: [], drops: [drop], adds: [] }, lockMs);
+    await changeAtOnce(admin, { before: [], drops: [drop], adds: [] }, lockMs);
   } catch (error) {
-    if (isDenied(error)) return notDropped(target.name, [drop], error);
+    if (isDenied(error)) return notDropped(admin.target.name, [drop], error);
     if (isLocked(error)) return await lockedBySomebody(admin, drop);
     if (!(error instanceof Harmful)) throw error;
   }
@@ -130,14 +117,9 @@ function notDropped(name: string, drops: readonly TableRef[], error: unknown): s
 }
 
 /** Why it cannot be published for now; null when it is. */
-async function addedAlone(
-  target: Target,
-  admin: AdminPool,
-  add: TableRef,
-  lockMs: number,
-): Promise<string | null> {
+async function addedAlone(admin: AdminPool, add: TableRef, lockMs: number): Promise<string | null> {
   try {
-    await changeAtOnce(target, admin, { before: [], drops: [], adds: [add] }, lockMs);
+    await changeAtOnce(admin, { before: [], drops: [], adds: [add] }, lockMs);
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;

@@ -3,7 +3,6 @@ import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-id
 import { ConnectorError } from '../../connector.ts';
 import type { AdminPool, Query } from '../client.ts';
 import { isDenied, isLocked } from '../failure.ts';
-import type { Target } from '../settings.ts';
 
 /** Published tables whose owners' updates and deletes fail because of that. */
 export class Harmful extends ConnectorError {
@@ -54,7 +53,8 @@ const LOCK_MS = 200;
  * schema that the role may not use, the publication stops telling of updates and deletes altogether, which needs neither lock
  * nor right: the cache is made anew later.
  */
-export async function protectTables(target: Target, admin: AdminPool): Promise<readonly TableRef[]> {
+export async function protectTables(admin: AdminPool): Promise<readonly TableRef[]> {
+  const { target } = admin;
   const harmed = await harmedTables((sql, values, name) => admin.rows(sql, values, name), target.name);
   if (harmed.length === 0) return [];
   const alter = `alter publication ${quoteIdentifier(target.name)}`;

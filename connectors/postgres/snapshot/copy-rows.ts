@@ -1,6 +1,5 @@
 import { ConnectorError, type RowStream } from '../../connector.ts';
 import type { AdminPool, OwnClient } from '../client.ts';
-import type { Timings } from '../settings.ts';
 import { Silence } from '../silence.ts';
 import { CopyOut } from './copy-out.ts';
 
@@ -11,7 +10,6 @@ export interface CopyJob {
   readonly pid: number;
   readonly query: string;
   readonly admin: AdminPool;
-  readonly timings: Timings;
   /** All of it was read: the connection is free again. Else it is gone. */
   readonly onEnd: () => void;
 }
@@ -32,7 +30,8 @@ export function copyRows(job: CopyJob): RowStream {
 
 /** A copy may be silent because the server is busy; when it is not, or cannot be asked, the connection is dead. */
 function watchSilence(job: CopyJob, rows: CopyOut): NodeJS.Timeout {
-  const silence = new Silence(job.timings, {
+  const { timings } = job.admin.target;
+  const silence = new Silence(timings, {
     isWorking: () => isWorking(job),
     dead: () => rows.destroy(new ConnectorError('retry', 'the copy of a table went silent')),
   });
@@ -43,7 +42,7 @@ function watchSilence(job: CopyJob, rows: CopyOut): NodeJS.Timeout {
     if (isSlow || rows.bytesRead !== heard) silence.broken();
     else silence.tick();
     heard = rows.bytesRead;
-  }, job.timings.tickMs);
+  }, timings.tickMs);
 }
 
 /** Whether the copy's server process does something else than waiting for us to take its rows. */
