@@ -8,7 +8,7 @@ import { statementResults } from '../../src/core/postgres/statement-results.ts';
 import { orStopped } from '../../src/core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../src/core/waiting/stop-signal.ts';
 import { ConnectorError } from '../connector.ts';
-import { toConnectorError } from './failure.ts';
+import { type Doing, toConnectorError } from './failure.ts';
 import { APPLICATION_NAME, sessionSettings, type Target } from './settings.ts';
 
 /** How every connection to a target is made. */
@@ -168,15 +168,12 @@ export class OwnClient {
     const own = new OwnClient(OwnClient.#client(config, replication), signal);
     // Whoever waits for a statement learns of it; without a listener it would end the process.
     own.client.on('error', () => own.destroy());
-    try {
-      await own.client.connect();
-      await own.client.query(sessionSettings({ lock_timeout: String(target.timings.lockMs) }));
-      if (!identifies) await target.history.check(own.client);
+    return await own.orCut('connect', async (client) => {
+      await client.connect();
+      await client.query(sessionSettings({ lock_timeout: String(target.timings.lockMs) }));
+      if (!identifies) await target.history.check(client);
       return own;
-    } catch (error) {
-      own.destroy();
-      throw toConnectorError(error, 'connect');
-    }
+    });
   }
 
   static #client(config: object, replication: boolean): Client {
@@ -184,6 +181,16 @@ export class OwnClient {
       return new Client(replication ? { ...config, replication: 'database' } : config);
     } catch (error) {
       throw toConnectorError(error, 'connect');
+    }
+  }
+
+  /** The work's outcome. When it fails the connection is cut, and the failure is a ConnectorError. */
+  async orCut<T>(doing: Doing, work: (client: Client) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.client);
+    } catch (error) {
+      this.destroy();
+      throw toConnectorError(error, doing);
     }
   }
 

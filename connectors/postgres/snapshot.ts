@@ -177,13 +177,10 @@ class ExportedSnapshot implements Snapshot {
   /** A session in which the table stands still; the work gives it back when it succeeds. */
   async #reading<T>(from: TableColumns, work: (reader: Reader, found: Found) => Promise<T>): Promise<T> {
     const { reader, answer } = await this.#readers.take<Found>(from.table, this.#parts.name, lookSql(from));
-    try {
+    return await reader.own.orCut('snapshot', async () => {
       refuseMisfit(from.table, answer);
       return await work(reader, answer);
-    } catch (error) {
-      reader.own.destroy();
-      throw toConnectorError(error, 'snapshot');
-    }
+    });
   }
 
   #copied(reader: Reader, query: string): RowStream {

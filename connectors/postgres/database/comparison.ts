@@ -17,21 +17,16 @@ export async function comparisonOver(
   doing: Doing,
   prepare: (table: TableRef) => Promise<void>,
 ): Promise<Comparison> {
-  const run = async (text: string, values: readonly unknown[]): Promise<Record<string, unknown>[]> => {
+  const run: Run = async (text, values) => {
     try {
       return (await own.client.query<Record<string, unknown>>(text, [...values])).rows;
     } catch (error) {
       throw toConnectorError(error, doing);
     }
   };
-  try {
-    // Keys come as arrays without statistics: each is to be looked up by its index, whatever the planner guesses.
-    await run('set enable_hashjoin = off', []);
-    await run('set enable_mergejoin = off', []);
-  } catch (error) {
-    own.destroy();
-    throw error;
-  }
+  // Keys come as arrays without statistics: each is to be looked up by its index, whatever the planner guesses.
+  const settings = 'set enable_hashjoin = off; set enable_mergejoin = off';
+  await own.orCut(doing, (client) => client.query(settings));
   return {
     rows: async (wanted) => {
       await prepare(wanted.table);

@@ -119,12 +119,7 @@ class LookoutSession {
 
   static async open(target: Target, signal: AbortSignal, over: () => void): Promise<LookoutSession> {
     const own = await OwnClient.open(target, signal);
-    try {
-      await own.client.query({ name: STATEMENT, text: NOW });
-    } catch (error) {
-      own.destroy();
-      throw toConnectorError(error, 'administer');
-    }
+    await own.orCut('administer', (client) => client.query({ name: STATEMENT, text: NOW }));
     return new LookoutSession(own, target.timings.statementMs, over);
   }
 

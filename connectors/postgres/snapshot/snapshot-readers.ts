@@ -4,7 +4,6 @@ import type { TableRef } from '../../../src/core/names.ts';
 import { quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { statementResults } from '../../../src/core/postgres/statement-results.ts';
 import { OwnClient } from '../client.ts';
-import { toConnectorError } from '../failure.ts';
 import type { Target } from '../settings.ts';
 import { backendPid } from '../slot.ts';
 
@@ -49,14 +48,11 @@ export class SnapshotReaders {
     statement: string,
   ): Promise<{ readonly reader: Reader; readonly answer: T }> {
     const reader = this.#idle.pop() ?? (await this.#open(snapshot));
-    try {
+    return await reader.own.orCut('snapshot', async (client) => {
       const sql = `savepoint one_table; ${lockSql(table)}; ${statement}`;
-      const results = statementResults(await reader.own.client.query<T>(sql));
+      const results = statementResults(await client.query<T>(sql));
       return { reader, answer: must(results.at(-1)?.rows[0], 'an answer') };
-    } catch (error) {
-      reader.own.destroy();
-      throw toConnectorError(error, 'snapshot');
-    }
+    });
   }
 
   /** One whose work went well may read again. */
@@ -72,25 +68,17 @@ export class SnapshotReaders {
   /** A session whose transaction sees what the snapshot sees. */
   async within(snapshot: string): Promise<OwnClient> {
     const own = await (this.#blank.pop() ?? OwnClient.open(this.#target, this.#signal));
-    try {
-      await own.client.query(
+    return await own.orCut('snapshot', async (client) => {
+      await client.query(
         `begin transaction isolation level repeatable read read only; set transaction snapshot '${snapshot}'`,
       );
       return own;
-    } catch (error) {
-      own.destroy();
-      throw toConnectorError(error, 'snapshot');
-    }
+    });
   }
 
   async #open(snapshot: string): Promise<Reader> {
     const own = await this.within(snapshot);
-    try {
-      return { own, pid: await backendPid(own) };
-    } catch (error) {
-      own.destroy();
-      throw toConnectorError(error, 'snapshot');
-    }
+    return await own.orCut('snapshot', async () => ({ own, pid: await backendPid(own) }));
   }
 }
 
