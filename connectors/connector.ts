@@ -202,7 +202,7 @@ export interface Connector {
    * Creates our slot and returns the position it starts at; drops one of the same name first. Waits for transactions
    * running on the target to end, however long they take; the signal ends the wait.
    */
-  createSlot(signal?: AbortSignal): Promise<Lsn>;
+  createSlot(signal: AbortSignal): Promise<Lsn>;
   slotHealth(): Promise<SlotHealth>;
   /** Drops our slot and publication; ending a walsender that still holds the slot. */
   drop(): Promise<void>;

@@ -97,19 +97,17 @@ class KafkaConnector extends TargetDatabase implements Connector {
   }
 
   /** No slot is made: the feed begins after a transaction of ours that has come through Debezium. */
-  async createSlot(signal?: AbortSignal): Promise<Lsn> {
+  async createSlot(signal: AbortSignal): Promise<Lsn> {
     return await this.while(signal, async (until) => {
       // Left from when the target was followed by a slot of ours.
       await this.drop();
-      const end = await awaitBarrier(
-        {
-          client: this.#client,
-          topic: this.#transactions,
-          admin: this.admin,
-          kafka: this.#kafka,
-        },
-        until,
-      );
+      const through = {
+        client: this.#client,
+        topic: this.#transactions,
+        admin: this.admin,
+        kafka: this.#kafka,
+      };
+      const end = await awaitBarrier(through, until);
       this.#remember(end);
       return end.event.end;
     });

@@ -1,5 +1,4 @@
 import { keptIn } from '../../src/core/kept-in.ts';
-import type { Lsn } from '../../src/core/position/lsn.ts';
 import type { StreamItem } from '../../src/core/rows/change.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
@@ -95,9 +94,7 @@ export class KafkaStream implements ChangeStream {
   }
 
   /** Nothing is told: Kafka keeps messages whether they were applied or not. */
-  acknowledge(_upTo: Lsn): void {
-    return undefined;
-  }
+  acknowledge(): void {}
 
   /** Commits come by themselves. Only when none has come for a while is one made, in case ours got lost on its way. */
   requestProgress(): void {
@@ -110,9 +107,7 @@ export class KafkaStream implements ChangeStream {
   }
 
   /** Nothing to do: messages come in batches anyhow. */
-  gather(_isWriting: boolean): void {
-    return undefined;
-  }
+  gather(): void {}
 
   /** Ends the stream: the reader gets what is there, then the failure. */
   fail(error: ConnectorError): void {

@@ -28,7 +28,7 @@ class PostgresConnector extends TargetDatabase implements Connector {
     return protectTables(this.admin);
   }
 
-  createSlot(signal?: AbortSignal): Promise<Lsn> {
+  createSlot(signal: AbortSignal): Promise<Lsn> {
     const older = (): Promise<void> => ensurePublication(this.admin);
     return this.while(signal, (until) => createSlot(this.admin, older, until));
   }

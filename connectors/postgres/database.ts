@@ -171,9 +171,8 @@ export class TargetDatabase {
   }
 
   /** Work that ends with the caller's signal, and when the database is closed. */
-  async while<T>(signal: AbortSignal | undefined, work: (until: AbortSignal) => Promise<T>): Promise<T> {
-    const closing = this.#closing.signal;
-    const until = signal === undefined ? closing : AbortSignal.any([signal, closing]);
+  async while<T>(signal: AbortSignal, work: (until: AbortSignal) => Promise<T>): Promise<T> {
+    const until = AbortSignal.any([signal, this.#closing.signal]);
     if (until.aborted) throw new ConnectorError('retry', 'stopped before it began');
     return await orAborted(work(until), until);
   }

@@ -462,18 +462,19 @@ test('a slot the target gave up is lost, whether it streams or not', async () =>
   try {
     const url = server.url('postgres');
     const connector = postgresConnector({ url, name: 'first', log: silentLog });
-    const start = await connector.createSlot();
+    const { signal } = new AbortController();
+    const start = await connector.createSlot(signal);
     const other = postgresConnector({ url, name: 'second', log: silentLog });
-    await other.createSlot();
+    await other.createSlot(signal);
     const third = postgresConnector({ url, name: 'third', log: silentLog });
     const full = await failure(third.identify());
     expect([full.failure, full.message]).toEqual(['unfit', expect.stringContaining('max_replication_slots')]);
     await other.drop();
     await fillLog(url);
     expect(await connector.slotHealth()).toMatchObject({ kind: 'lost' });
-    const error = await failure(connector.open(start, null, new AbortController().signal));
+    const error = await failure(connector.open(start, null, signal));
     expect(error.failure).toBe('slot-lost');
-    await connector.createSlot();
+    await connector.createSlot(signal);
     expect(await connector.slotHealth()).toMatchObject({ kind: 'usable' });
     await Promise.all([connector.close(), other.close(), third.close()]);
   } finally {

@@ -223,7 +223,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     await dropSlots(feed.database);
     expect(await failureOf(feed.connector.open(feed.start, null, signal))).toBe('slot-lost');
     expect(await feed.connector.slotHealth()).toEqual({ kind: 'missing' });
-    const start = await feed.connector.createSlot();
+    const start = await feed.connector.createSlot(signal);
     await feed.connector.publish([table('t')]);
     await feed.database.query(`insert into t values (2, 'b')`);
     expect(await changesUntilNow(feed, start)).toEqual(['begin', `insert t ('2', 'b')`, 'commit']);

@@ -229,7 +229,7 @@ test('a clone of the files to which the address leads is followed, though nothin
   await feed.stop();
   const other = postgresConnector({ url: feed.target.url, name: freshName(), log: silentLog });
   await other.publish([]);
-  const start = await other.createSlot();
+  const start = await other.createSlot(new AbortController().signal);
   await target.keep();
   await other.identify();
   feed.start();

@@ -63,7 +63,7 @@ export async function startFeed(
   };
   const connector = again({});
   await connector.publish(tables);
-  const start = await connector.createSlot();
+  const start = await connector.createSlot(new AbortController().signal);
   const dispose = async (): Promise<void> => {
     await Promise.all(opened.map((each) => each.close()));
     await database.drop();
