@@ -1,5 +1,5 @@
 import { type KeyRange, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
-import { isSameOrder, type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
+import { type Compared, isSameOrder, type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
 
 /** How much is read at once. */
 export interface ReadPace {
@@ -26,13 +26,12 @@ const WHOLE: KeyRange = { after: null, upTo: null };
 
 /** Reads both sides once, in pieces; every row that may differ is told as a suspect. */
 export async function comparePieces(
-  scene: VerifyScene,
-  sides: Sides,
+  compared: Compared,
   options: PassOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const pass = new Pass(scene, sides, options, signal);
-  if (isSameOrder(sides.stored)) await pass.byRanges();
+  const pass = new Pass(compared, options, signal);
+  if (isSameOrder(compared.sides.stored)) await pass.byRanges();
   else await pass.byKeys();
 }
 
@@ -49,7 +48,7 @@ class Pass {
   readonly #options: PassOptions;
   readonly #signal: AbortSignal;
 
-  constructor(scene: VerifyScene, sides: Sides, options: PassOptions, signal: AbortSignal) {
+  constructor({ scene, sides }: Compared, options: PassOptions, signal: AbortSignal) {
     this.#scene = scene;
     this.#sides = sides;
     this.#options = options;
@@ -109,13 +108,16 @@ class Pass {
   /** Where the sides sort differently one side's keys are looked up on the other, then the other way round. */
   async byKeys(): Promise<void> {
     const { target, cache } = this.#sides;
-    const { onSuspects } = this.#options;
-    const wentOn = await this.#pages(target, true, async (there) => {
+    const { onRows, onSuspects } = this.#options;
+    const wentOn = await this.#pages(target, async (there) => {
       await untilCaughtUp(this.#scene, this.#signal);
-      return onSuspects(differingKeys(there, await cache.find(there.map(({ key }) => key))));
+      const here = await cache.find(there.map(({ key }) => key));
+      const goesOn = await onSuspects(differingKeys(there, here));
+      if (goesOn) await onRows(there.length);
+      return goesOn;
     });
     if (!wentOn) return;
-    await this.#pages(cache, false, async (here) => {
+    await this.#pages(cache, async (here) => {
       const found = new Set((await target.find(here.map(({ key }) => key))).map(({ key }) => keyText(key)));
       return onSuspects(here.map(({ key }) => key).filter((key) => !found.has(keyText(key))));
     });
@@ -123,15 +125,13 @@ class Pass {
 
   async #pages(
     side: Sides['target'],
-    counts: boolean,
     look: (page: readonly RowMark[]) => Promise<boolean>,
   ): Promise<boolean> {
-    const { pace, onRows } = this.#options;
+    const { pace } = this.#options;
     for (let range = WHOLE; ; ) {
       const startedMs = this.#scene.clock.monotonicMs();
       const page = await side.marks(range, pace.pageRows);
       if (!(await look(page))) return false;
-      if (counts) await onRows(page.length);
       const last = page.at(-1);
       if (last === undefined || page.length < pace.pageRows) return true;
       range = { after: last.key, upTo: null };

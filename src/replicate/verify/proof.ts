@@ -1,7 +1,7 @@
 import { hasFailed } from '../../../connectors/connector.ts';
 import type { Difference } from '../../cache/feed/verification.ts';
 import { type ComparedRows, keyText, type RowKey, type RowMark } from '../../core/rows/compared-rows.ts';
-import { type Sides, untilCaughtUp, type VerifyScene, wantedRows } from './sides.ts';
+import { type Compared, untilCaughtUp, wantedRows } from './sides.ts';
 
 /** What is known of one row after it was looked at on both sides, twice each. */
 export interface Sightings {
@@ -48,11 +48,14 @@ export interface Proof {
   readonly undecided: readonly RowKey[];
 }
 
-/** Looks at rows until they are judged; `use` may read their values at the exact position. */
+/** What is done with rows that are proved wrong; `there` reads their values at the exact position. */
+export type UseOfProof = (proven: readonly ProvenRow[], there: ComparedRows) => Promise<void>;
+
+/** Looks at rows until they are judged. */
 export async function prove(
-  { scene, sides }: { readonly scene: VerifyScene; readonly sides: Sides },
+  { scene, sides }: Compared,
   keys: readonly RowKey[],
-  use: (proven: readonly ProvenRow[], there: ComparedRows) => Promise<void>,
+  use: UseOfProof,
   signal: AbortSignal,
 ): Promise<Proof> {
   const before = byKey(await sides.target.find(keys));

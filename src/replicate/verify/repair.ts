@@ -2,10 +2,10 @@ import type { Queryable } from '../../cache/queryable.ts';
 import { cacheWriter } from '../../cache/rows/write-rows.ts';
 import type { Generation } from '../../cache/table/stored.ts';
 import type { ComparedRows } from '../../core/rows/compared-rows.ts';
-import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
+import { keyText } from '../../core/rows/compared-rows.ts';
 import { rowOf } from '../../core/rows/row.ts';
 import { byKey, type ProvenRow } from './proof.ts';
-import { cachedRows, type Sides, type VerifyScene } from './sides.ts';
+import { type Compared, cachedRows, type VerifyScene } from './sides.ts';
 
 const CHUNK_ROWS = 500;
 const CHUNK_BYTES = 4 * 1024 * 1024;
@@ -14,7 +14,7 @@ const ANSWER_WITHIN_MS = 2_000;
 
 /** Writes the rows' right values between two transactions of the stream; rows written since they were judged are left to it. */
 export async function repairRows(
-  { scene, sides }: { readonly scene: VerifyScene; readonly sides: Sides },
+  compared: Compared,
   proven: readonly ProvenRow[],
   there: ComparedRows,
 ): Promise<void> {
@@ -22,9 +22,9 @@ export async function repairRows(
     const wanted = chunk.filter(({ difference }) => difference !== 'delete');
     const values = await there.cells(wanted.map(({ key }) => key));
     const cells = new Map(values.map((row) => [keyText(row.key), row.cells]));
-    await scene.exclusively(async (client) => {
-      const right = await stillRight(client, { scene, sides, chunk });
-      await writeRows(client, sides.stored, right, cells);
+    await compared.scene.exclusively(async (client) => {
+      const right = await stillRight(client, compared, chunk);
+      await writeRows(client, compared.sides.stored, right, cells);
     });
   }
 }
@@ -36,15 +36,16 @@ export async function repairRows(
  */
 async function stillRight(
   client: Queryable,
-  { scene, sides, chunk }: { scene: VerifyScene; sides: Sides; chunk: readonly ProvenRow[] },
+  { scene, sides }: Compared,
+  chunk: readonly ProvenRow[],
 ): Promise<readonly ProvenRow[]> {
   const now = byKey(await cachedRows(sides.stored, client).find(chunk.map(({ key }) => key)));
   const unwritten = chunk.filter(({ key, here }) => now.get(keyText(key))?.version === here?.version);
   const missing = unwritten.filter(({ difference }) => difference === 'insert');
   const there = byKey(await inTime(scene, sides.target.find(missing.map(({ key }) => key))));
-  return unwritten.filter((row) => {
-    return row.difference !== 'insert' || there.get(keyText(row.key))?.version === row.there?.version;
-  });
+  return unwritten.filter(
+    (row) => row.difference !== 'insert' || there.get(keyText(row.key))?.version === row.there?.version,
+  );
 }
 
 async function writeRows(
@@ -53,23 +54,20 @@ async function writeRows(
   rows: readonly ProvenRow[],
   cells: ReadonlyMap<string, readonly (string | null)[]>,
 ): Promise<void> {
-  const { relation, columns, key } = stored;
-  const writer = cacheWriter({ relation, columns, key });
+  const writer = cacheWriter(stored);
   const gone = rows.filter(({ difference }) => difference === 'delete');
   const fresh = rows.flatMap((row) => {
     const values = cells.get(keyText(row.key));
     return values === undefined ? [] : [values];
   });
-  const removes = gone.map((row) => columns.map(({ name }) => keyCell(row.key, key.indexOf(name))));
+  const removes = gone.map(({ key }) =>
+    stored.columns.map(({ name }) => key[stored.key.indexOf(name)] ?? null),
+  );
   const statements = [
     ...(removes.length === 0 ? [] : writer.remove(removes.map(rowOf), 'arrays')),
     ...(fresh.length === 0 ? [] : writer.upsert(fresh.map(rowOf), 'arrays')),
   ];
   for (const { text, values } of statements) await client.query(text, values);
-}
-
-function keyCell(key: RowKey, at: number): string | null {
-  return key[at] ?? null;
 }
 
 async function inTime<T>({ clock }: VerifyScene, work: Promise<T>): Promise<T> {

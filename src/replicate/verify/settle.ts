@@ -1,9 +1,9 @@
 import type { Difference } from '../../cache/feed/verification.ts';
 import { keyText, type RowKey } from '../../core/rows/compared-rows.ts';
 import { differingKeys } from './compare-table.ts';
-import { prove } from './proof.ts';
+import { prove, type UseOfProof } from './proof.ts';
 import { repairRows } from './repair.ts';
-import { type Sides, untilCaughtUp, type VerifyScene } from './sides.ts';
+import { type Compared, untilCaughtUp } from './sides.ts';
 
 /** What became of the rows that seemed to differ. */
 export interface Settled {
@@ -17,11 +17,9 @@ export interface Settled {
 const LOOKS = 4;
 const PROOFS = 5;
 
-type Both = { readonly scene: VerifyScene; readonly sides: Sides };
-
 /** Looks again at rows that differed, each time when the cache has caught up; what was only changing comes out equal. */
 export async function lookAgain(
-  { scene, sides }: Both,
+  { scene, sides }: Compared,
   keys: readonly RowKey[],
   signal: AbortSignal,
 ): Promise<readonly RowKey[]> {
@@ -36,7 +34,7 @@ export async function lookAgain(
 
 /** Judges rows that go on differing, and repairs those proved wrong when asked to. */
 export async function settle(
-  both: Both,
+  compared: Compared,
   keys: readonly RowKey[],
   repair: boolean,
   signal: AbortSignal,
@@ -44,21 +42,17 @@ export async function settle(
   const differing = new Map<string, { key: RowKey; difference: Difference }>();
   let open = keys;
   for (let round = 0; round < PROOFS && open.length > 0; round += 1) {
-    open = await lookAgain(both, open, signal);
+    open = await lookAgain(compared, open, signal);
     if (open.length === 0) break;
-    const proof = await prove(
-      both,
-      open,
-      async (proven, there) => {
-        if (repair) await repairRows(both, proven, there);
-      },
-      signal,
-    );
+    const use: UseOfProof = async (proven, there) => {
+      if (repair) await repairRows(compared, proven, there);
+    };
+    const proof = await prove(compared, open, use, signal);
     for (const { key, difference } of proof.proven) differing.set(keyText(key), { key, difference });
     // What was repaired is looked at again like everything else.
     open = repair ? [...proof.undecided, ...proof.proven.map(({ key }) => key)] : proof.undecided;
   }
-  if (repair) open = await lookAgain(both, open, signal);
+  if (repair) open = await lookAgain(compared, open, signal);
   const left = open.filter((key) => differing.has(keyText(key))).length;
   return { differing, repaired: repair ? differing.size - left : 0, unsettled: open.length - left };
 }

@@ -24,6 +24,12 @@ export interface Sides {
   readonly cache: ComparedRows;
 }
 
+/** A table under comparison. */
+export interface Compared {
+  readonly scene: VerifyScene;
+  readonly sides: Sides;
+}
+
 /** Opens both sides of a table. */
 export async function openSides(
   stored: Generation,

@@ -13,6 +13,7 @@ import {
 import { type Queryable } from '../../cache/queryable.ts';
 import { readGeneration } from '../../cache/table/serving.ts';
 import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
+import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
 import { sameTable } from '../../core/names.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
@@ -170,17 +171,16 @@ class Run {
 
   /** Null when the table was looked at to its end. */
   async #compare(sides: Sides, stop: AbortSignal): Promise<string | null> {
-    const both = { scene: this.#options, sides };
+    const compared = { scene: this.#options, sides };
     let open: RowKey[] = [];
     let isTooMuch = false;
     const judgeOpen = async (): Promise<void> => {
       const keys = open.splice(0);
-      this.#add(sides.stored, await settle(both, keys, this.#asked.repair, stop));
+      this.#add(sides.stored, await settle(compared, keys, this.#asked.repair, stop));
     };
     const pace = paceOf(this.#asked.rowsPerSecond);
     await comparePieces(
-      this.#options,
-      sides,
+      compared,
       {
         pace,
         onRows: async (rows) => {
@@ -188,7 +188,7 @@ class Run {
           await this.#tellNowAndThen();
         },
         onSuspects: async (keys) => {
-          open = [...open, ...(await lookAgain(both, keys, stop))];
+          open = [...open, ...(await lookAgain(compared, keys, stop))];
           if (open.length >= SETTLE_ROWS) await judgeOpen();
           const { insert, update, delete: gone } = this.#of(sides.stored);
           isTooMuch = insert + update + gone >= MOST_DIFFERING;
@@ -221,9 +221,10 @@ class Run {
   }
 
   #of({ table }: Pick<StoredTable, 'table'>): TableVerification {
-    const found = this.#report.find((each) => sameTable(each, table));
-    if (found === undefined) throw new Error('bug: a table that is not in the report');
-    return found;
+    return must(
+      this.#report.find((each) => sameTable(each, table)),
+      'a table of the report',
+    );
   }
 
   #set({ table }: Pick<StoredTable, 'table'>, fields: Partial<TableVerification>): void {
@@ -256,13 +257,6 @@ function paceOf(rowsPerSecond: number | null): ReadPace {
 }
 
 function whyNot({ state, serving }: StoredTable): string {
-  if (serving !== null) return 'its cache table was dropped';
-  switch (state.kind) {
-    case 'ready':
-      return 'its cache table was dropped';
-    case 'failed':
-      return `it is not cached: ${state.reason}`;
-    default:
-      return `it is being copied (${state.kind})`;
-  }
+  if (serving !== null || state.kind === 'ready') return 'its cache table was dropped';
+  return state.kind === 'failed' ? `it is not cached: ${state.reason}` : `it is being copied (${state.kind})`;
 }
