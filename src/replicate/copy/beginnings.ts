@@ -25,9 +25,12 @@ export interface Begun {
   readonly since: Lsn;
 }
 
-interface Waiting {
+interface Beginning {
   readonly wanted: Sized;
   readonly work: CopyWork;
+}
+
+interface Waiting extends Beginning {
   begun: Promise<Begun> | null;
   /** The copies that were begun together with it. */
   group: Group | null;
@@ -66,20 +69,7 @@ export class Beginnings {
   }
 
   async #begin(mine: Waiting): Promise<Begun> {
-    if (mine.begun === null) {
-      const together = this.#together(mine);
-      const group = together.length === 1 ? null : { left: together.length, held: null };
-      const all = beginTogether(together, false);
-      for (const [at, each] of together.entries()) {
-        each.group = group;
-        each.begun = all.then(
-          (begun) => must(begun[at], 'a copy'),
-          // One that cannot be begun must not keep the others from it.
-          (error: unknown) => (together.length === 1 ? Promise.reject(error) : beginAlone(each)),
-        );
-        each.begun.catch(() => undefined); // told when its turn comes
-      }
-    }
+    if (mine.begun === null) beginEach(this.#together(mine));
     const begun = await must(mine.begun, 'a beginning');
     await hold(mine, begun);
     return begun;
@@ -97,6 +87,21 @@ export class Beginnings {
     }
     for (const each of together) this.#waiting.splice(this.#waiting.indexOf(each), 1);
     return together;
+  }
+}
+
+function beginEach(together: readonly Waiting[]): void {
+  const isAlone = together.length === 1;
+  const group = isAlone ? null : { left: together.length, held: null };
+  const all = beginTogether(together, false);
+  for (const [at, each] of together.entries()) {
+    each.group = group;
+    each.begun = all.then(
+      (begun) => must(begun[at], 'a copy'),
+      // One that cannot be begun must not keep the others from it.
+      (error: unknown) => (isAlone ? Promise.reject(error) : beginOne(each, false)),
+    );
+    each.begun.catch(() => undefined); // told when its turn comes
   }
 }
 
@@ -127,21 +132,17 @@ async function leave(group: Group | null): Promise<void> {
 }
 
 /** Begins the copy of a large table. Its cache table is made at once, which also shows that the copy can be resumed. */
-export async function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
-  const [begun] = await beginTogether([{ wanted, work }], true);
-  return must(begun, 'a copy');
+export function beginLarge(wanted: Sized, work: CopyWork): Promise<Begun> {
+  return beginOne({ wanted, work }, true);
 }
 
-async function beginAlone({ wanted, work }: Waiting): Promise<Begun> {
-  const [begun] = await beginTogether([{ wanted, work }], false);
+async function beginOne(copy: Beginning, isLarge: boolean): Promise<Begun> {
+  const [begun] = await beginTogether([copy], isLarge);
   return must(begun, 'a copy');
 }
 
 /** From here on changes are kept in overlays: a change is either in every snapshot taken later, or in an overlay. */
-async function beginTogether(
-  copies: readonly Pick<Waiting, 'wanted' | 'work'>[],
-  isLarge: boolean,
-): Promise<readonly Begun[]> {
+async function beginTogether(copies: readonly Beginning[], isLarge: boolean): Promise<readonly Begun[]> {
   const { exclusively, lease, progress, sinks, isOverlayMade } = must(copies[0], 'a copy').work;
   return exclusively(async (client) => {
     if (copies.length === 1) copies[0]?.work.stop.throwIfAborted();

@@ -1,13 +1,13 @@
 import { ConnectorError } from '../../../connectors/connector.ts';
+import { must } from '../../core/assert.ts';
 import type { Change, EarlyCommit, EarlyPart, Relation, StreamItem } from '../../core/rows/change.ts';
-import type { EarlyLimits, StageLimits } from '../feed-options.ts';
-import { type BatchLimits } from '../feed-options.ts';
+import type { BatchLimits, EarlyLimits, StageLimits } from '../feed-options.ts';
 import { EarlyRefused } from '../interruptions.ts';
 import { say } from '../say.ts';
 import type { Session } from '../session.ts';
 import { LeaseLost, orLeaseLost } from '../write/applier.ts';
 import { BatchWriting, MOST_SENT } from '../write/batch-writing.ts';
-import { fold, isPassing, type Passing } from '../write/fold.ts';
+import { type FoldedBatch, fold, isPassing, type Passing } from '../write/fold.ts';
 import { writePassing } from '../write/passing.ts';
 import type { Sinks } from '../write/sink.ts';
 import { type Outgoing, Statements } from '../write/statements.ts';
@@ -157,7 +157,7 @@ export class EarlyTransaction {
     let passing: Passing | null = null;
     for (const { subxid, changes } of this.#takeRuns()) {
       if (subxid !== null) statements.add({ text: `savepoint ${this.#nameOf(subxid)}` });
-      const folded = this.#trying(() => fold(changes, this.#writing.sinks));
+      const folded = this.#fold(changes);
       this.#changes += folded.changes;
       for (const write of batches.plan(folded)) statements.add(write);
       passing = folded.passing;
@@ -227,8 +227,7 @@ export class EarlyTransaction {
   }
 
   get #begun(): Open {
-    if (this.#open === null) throw new Error('bug: a transaction that has not begun');
-    return this.#open;
+    return must(this.#open, 'the session of a transaction');
   }
 
   /** Takes out all that waits. */
@@ -248,27 +247,24 @@ export class EarlyTransaction {
     await this.#settle(null);
     if (passing === null) return;
     const { statements, batches } = this.#begun;
-    try {
-      await writePassing(passing, batches, async (writes) => {
-        for (const write of writes) statements.add(write);
-        await statements.settle();
-      });
-    } catch (error) {
-      throw this.#orRefused(orLeaseLost(error));
-    }
+    const written = writePassing(passing, batches, async (writes) => {
+      for (const write of writes) statements.add(write);
+      await statements.settle();
+    });
+    await written.catch((error: unknown) => this.#failed(error));
   }
 
-  async #settle(gate: Promise<void> | null): Promise<void> {
-    try {
-      await this.#begun.statements.settle(gate);
-    } catch (error) {
-      throw this.#orRefused(orLeaseLost(error));
-    }
+  #settle(gate: Promise<void> | null): Promise<void> {
+    return this.#begun.statements.settle(gate).catch((error: unknown) => this.#failed(error));
   }
 
-  #trying<T>(work: () => T): T {
+  #failed(error: unknown): never {
+    throw this.#orRefused(orLeaseLost(error));
+  }
+
+  #fold(changes: readonly Change[]): FoldedBatch {
     try {
-      return work();
+      return fold(changes, this.#writing.sinks);
     } catch (error) {
       throw this.#orRefused(error);
     }

@@ -5,7 +5,7 @@ import { type Row, rowOf, UNCHANGED } from '../../core/rows/row.ts';
 import { TableBroken } from '../interruptions.ts';
 import type { BatchWriting, Writes } from './batch-writing.ts';
 import { fold, type Passing, type PassingChange, UNNAMED } from './fold.ts';
-import { type Bound } from './sink.ts';
+import type { Bound } from './sink.ts';
 
 /** Sends statements and resolves when they are answered. */
 type Send = (writes: Writes) => Promise<void>;
@@ -18,8 +18,9 @@ export async function writePassing(passing: Passing, writing: BatchWriting, send
   const { change, bound, sinks } = passing;
   const [only] = bound;
   if (only !== undefined && bound.length === 1 && isInOrder(only.places)) {
-    if (change.kind === 'insert' && only.sink.writer.append !== null)
-      return append(change, only, writing, send);
+    const { append } = only.sink.writer;
+    if (change.kind === 'insert' && append !== null)
+      return send(writing.planAlone(only.sink, [fed(append([rowOf([])]), change, lookFor(only, null))]));
     if (writing.canStage) return stage(change, only, writing, send);
   }
   const whole: Change = { ...change, after: await change.after.whole() };
@@ -31,13 +32,6 @@ function isInOrder(places: readonly number[]): boolean {
   return places.every((place, index) => place > (places[index - 1] ?? -1));
 }
 
-async function append(change: PassingChange, to: Bound, writing: BatchWriting, send: Send): Promise<void> {
-  const { writer } = to.sink;
-  const statement = writer.append?.([rowOf([])]);
-  if (statement !== undefined)
-    await send(writing.planAlone(to.sink, [fed(statement, change, lookFor(to, null))]));
-}
-
 /** Copies the row to where it is staged, then writes it from there: only then is it known what of it was not sent. */
 async function stage(change: PassingChange, to: Bound, writing: BatchWriting, send: Send): Promise<void> {
   const { sink, places, view } = to;
@@ -47,21 +41,15 @@ async function stage(change: PassingChange, to: Bound, writing: BatchWriting, se
   const passed = lookFor(to, before);
   const upsert = sink.writer.upsert([rowOf(places.map(() => null))], 'stage');
   const loads = upsert.slice(0, upsert.length - staged(upsert).length);
-  await send(
-    writing.planAlone(
-      sink,
-      loads.map((each) => fed(each, change, passed)),
-    ),
-  );
+  const feeds = loads.map((each) => fed(each, change, passed));
+  await send(writing.planAlone(sink, feeds));
   const key = rowOf(places.map((_, at) => keyText(passed, at) ?? UNCHANGED));
   const isMoved = before !== null && sink.keys.some((at) => before.cell(at) !== key.cell(at));
-  const moves = !isMoved
-    ? []
-    : passed.missing.length === 0
-      ? sink.writer.remove([before], 'row')
-      : sink.writer.rekey(before, key);
-  const writes = passed.missing.length === 0 ? upsert : sink.writer.partial([key], passed.missing, 'stage');
-  await send([...moves, ...staged(writes)].map((each) => ({ ...each, sink })));
+  const isWhole = passed.missing.length === 0;
+  const move = (from: Row): readonly WriteStatement[] =>
+    isWhole ? sink.writer.remove([from], 'row') : sink.writer.rekey(from, key);
+  const writes = isWhole ? upsert : sink.writer.partial([key], passed.missing, 'stage');
+  await send([...(isMoved ? move(before) : []), ...staged(writes)].map((each) => ({ ...each, sink })));
 }
 
 function lookFor({ sink, places }: Bound, before: Row | null): PassedRow {
