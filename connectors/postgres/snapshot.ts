@@ -4,13 +4,7 @@ import { must } from '../../src/core/assert.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { quoteTable } from '../../src/core/postgres/quote-identifier.ts';
 import type { PieceCursor } from '../../src/core/rows/piece-cursor.ts';
-import {
-  type Comparison,
-  type Piece,
-  type RowStream,
-  type Snapshot,
-  type TableColumns,
-} from '../connector.ts';
+import type { Comparison, Piece, RowStream, Snapshot, TableColumns } from '../connector.ts';
 import { type AdminPool, OwnClient } from './client.ts';
 import { comparisonOver } from './database/comparison.ts';
 import { toConnectorError } from './failure.ts';

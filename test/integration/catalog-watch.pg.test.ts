@@ -1,7 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import type { Catalog } from '../../src/catalog/catalog.ts';
-import { findTable } from '../../src/catalog/catalog.ts';
+import { type Catalog, findTable } from '../../src/catalog/catalog.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import { type CatalogWatch, type CatalogWatchOptions, openCatalogWatch } from '../../src/catalog/watch.ts';
 import { parseMetadata } from '../../src/metadata/document/parse.ts';

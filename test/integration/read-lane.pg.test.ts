@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { LISTEN_WISHES_SQL, WISH_SQL } from '../../src/cache/feed/probe-wish.ts';
-import { type Fallback } from '../../src/core/fallback.ts';
+import type { Fallback } from '../../src/core/fallback.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { Stop } from '../../src/core/waiting/stop-signal.ts';

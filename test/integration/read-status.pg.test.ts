@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { DatabaseBook } from '../../src/read/databases.ts';
-import { Databases } from '../../src/read/databases.ts';
+import { type DatabaseBook, Databases } from '../../src/read/databases.ts';
 import { DEFAULT_READ_SETTINGS } from '../../src/read/settings.ts';
 import { StatusBoard } from '../../src/read/status-board.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';

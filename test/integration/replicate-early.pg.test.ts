@@ -3,8 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import { Random } from '../oracle/random.ts';
 import { EARLY, EARLY_TARGET, halfWritten, reopened, streamingEarly } from '../support/early.ts';
-import type { SupervisorSettings } from '../support/feed.ts';
-import { FeedRig } from '../support/feed.ts';
+import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
 
 const TABLES = [
   EARLY_TARGET,

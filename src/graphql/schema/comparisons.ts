@@ -6,11 +6,11 @@ import {
 } from 'graphql';
 import type { Column, ColumnType, Table } from '../../catalog/catalog.ts';
 import { isObjectOperand, operandOf } from '../../catalog/conditions/operand-type.ts';
-import type { Operator } from '../../catalog/conditions/operators.ts';
 import {
   castsOf,
   castTypeName,
   comparisonTypeName,
+  type Operator,
   operandShape,
   operatorsOf,
   operatorsOfColumn,

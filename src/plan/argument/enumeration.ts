@@ -1,5 +1,4 @@
-import type { Catalog, Column, Table } from '../../catalog/catalog.ts';
-import { findTable } from '../../catalog/catalog.ts';
+import { type Catalog, type Column, findTable, type Table } from '../../catalog/catalog.ts';
 import type { Spelling } from '../../catalog/part/spelling.ts';
 import type { VisibleTable } from '../role/visible.ts';
 import type { Enumeration } from '../value/encode.ts';

@@ -1,5 +1,10 @@
-import type { ComputedField, JoinPair, Relationship, Table } from '../../catalog/catalog.ts';
-import { findTable } from '../../catalog/catalog.ts';
+import {
+  type ComputedField,
+  findTable,
+  type JoinPair,
+  type Relationship,
+  type Table,
+} from '../../catalog/catalog.ts';
 import { mappingProblem } from '../../catalog/conditions/mapping.ts';
 import { PREDICATE_FUNCTIONS, ruleArguments } from '../../catalog/conditions/predicate-functions.ts';
 import { isRecord } from '../../core/json/is-record.ts';

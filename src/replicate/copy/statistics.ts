@@ -1,5 +1,5 @@
 import { inCache } from '../../cache/names.ts';
-import { type Queryable } from '../../cache/queryable.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { type CacheShape, STORAGE } from '../../cache/table/ddl.ts';
 import type { StoredTable } from '../../cache/table/stored.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';

@@ -3,7 +3,7 @@ import { areWhole, type StreamItem } from '../../core/rows/change.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier } from '../../core/waiting/notifier.ts';
 import type { ExclusiveWork } from '../exclusively.ts';
-import { type BatchLimits } from '../feed-options.ts';
+import type { BatchLimits } from '../feed-options.ts';
 import type { Applier } from '../write/applier.ts';
 import { MOST_SENT, type Writes } from '../write/batch-writing.ts';
 import { type FoldedBatch, fold } from '../write/fold.ts';

@@ -14,7 +14,7 @@ import { AnotherStream } from '../interruptions.ts';
 import { isDiskFull, say } from '../say.ts';
 import { dropOrphans, sayKept } from '../table/orphans.ts';
 import type { FeedScene } from './feed-scene.ts';
-import { type Start } from './feed-start.ts';
+import type { Start } from './feed-start.ts';
 import { buildIndex } from './index-build.ts';
 import { bringToOrder, type Remaining, type Tools } from './reconciler.ts';
 

@@ -1,4 +1,4 @@
-import { type Queryable } from '../../cache/queryable.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { told } from '../../cache/told.ts';
 import { type TableRef, tableKey } from '../../core/names.ts';
 import { sqlStateOf, UNTRANSLATABLE_CHARACTER } from '../../core/postgres/sql-state.ts';

@@ -1,8 +1,7 @@
 import type { Queryable } from '../../cache/queryable.ts';
 import { cacheWriter } from '../../cache/rows/write-rows.ts';
 import type { Generation } from '../../cache/table/stored.ts';
-import type { ComparedRows } from '../../core/rows/compared-rows.ts';
-import { keyText } from '../../core/rows/compared-rows.ts';
+import { type ComparedRows, keyText } from '../../core/rows/compared-rows.ts';
 import { rowOf } from '../../core/rows/row.ts';
 import { byKey, type ProvenRow } from './proof.ts';
 import { type Compared, cachedRows, type VerifyScene } from './sides.ts';

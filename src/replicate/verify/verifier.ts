@@ -10,7 +10,7 @@ import {
   type TableVerification,
   type Verification,
 } from '../../cache/feed/verification.ts';
-import { type Queryable } from '../../cache/queryable.ts';
+import type { Queryable } from '../../cache/queryable.ts';
 import { readGeneration } from '../../cache/table/serving.ts';
 import { type Generation, loadStoredTables, type StoredTable } from '../../cache/table/stored.ts';
 import { must } from '../../core/assert.ts';

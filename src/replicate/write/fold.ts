@@ -3,7 +3,7 @@ import { PassingRow } from '../../core/rows/passing-row.ts';
 import type { Row } from '../../core/rows/row.ts';
 import { TableBroken } from '../interruptions.ts';
 import { TableNet, Unnamed } from './net.ts';
-import { type Bound, type Sink, type Sinks } from './sink.ts';
+import type { Bound, Sink, Sinks } from './sink.ts';
 
 /** A change whose new row is too large to be held. */
 export type PassingChange = Change & { readonly kind: 'insert' | 'update'; readonly after: PassingRow };

@@ -7,7 +7,7 @@ import { refusalOf, say } from '../say.ts';
 import type { Parameter } from './message-buffer.ts';
 import { Outbox } from './outbox.ts';
 import { Pipeline, type PipelinedStatement, PipelineFailure } from './pipeline.ts';
-import { type Sink } from './sink.ts';
+import type { Sink } from './sink.ts';
 
 /** A statement to send, and what its answer must be. */
 export interface Outgoing {

@@ -1,5 +1,10 @@
-import type { Catalog, ColumnType, Relationship, Table } from '../../../src/catalog/catalog.ts';
-import { findTable } from '../../../src/catalog/catalog.ts';
+import {
+  type Catalog,
+  type ColumnType,
+  findTable,
+  type Relationship,
+  type Table,
+} from '../../../src/catalog/catalog.ts';
 import { scalarName } from '../../../src/catalog/introspect/column-type.ts';
 import type {
   FoundColumn,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NO_TYPES } from '../../../src/catalog/type/held-type.ts';
-import { type Fallback } from '../../../src/core/fallback.ts';
+import type { Fallback } from '../../../src/core/fallback.ts';
 import type { Lsn } from '../../../src/core/position/lsn.ts';
 import type { SourceTime } from '../../../src/core/position/watermark.ts';
 import { judge } from '../../../src/read/judge.ts';

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { WebSocket } from 'ws';
-import type { Session } from '../../../../src/http/auth/session.ts';
-import { sessionOf } from '../../../../src/http/auth/session.ts';
+import { type Session, sessionOf } from '../../../../src/http/auth/session.ts';
 import { Connection, type ConnectionParts } from '../../../../src/http/socket/connection.ts';
 import { TRANSPORT } from '../../../../src/http/socket/transport-protocol.ts';
 
