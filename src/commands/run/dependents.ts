@@ -1,7 +1,6 @@
 import type { Table } from '../../catalog/catalog.ts';
 import { type SourceName, type TableRef, tableKey } from '../../core/names.ts';
 import { MetadataError } from '../../metadata/metadata-error.ts';
-import type { LocalRelationshipMetadata } from '../../metadata/model/relationships.ts';
 import type { Metadata, TableMetadata } from '../../metadata/model.ts';
 import type { TablePlace } from '../../metadata/object/edit.ts';
 import {
@@ -60,74 +59,82 @@ export function dependencyText(dependents: readonly ObjectRef[]): string {
   return `cannot drop due to the following dependent objects: ${dependents.map(objectReport).join(', ')}`;
 }
 
+/** A relationship, computed field or function, and the table that it leads to. */
+export interface Pointer {
+  readonly object: ObjectRef;
+  /** The table that has it; null for a function. */
+  readonly from: TablePlace | null;
+  readonly to: TablePlace;
+}
+
+/** Relationships and computed fields of the tables that stay to tables that go, and functions that return these. */
+function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
+  const goes = ({ source, table }: TablePlace): boolean => gone(source, table);
+  const found: Pointer[] = [];
+  for (const pointer of pointersIn(state)) {
+    if (goes(pointer.to) && (pointer.from === null || !goes(pointer.from))) found.push(pointer);
+  }
+  return objectsIn(found);
+}
+
+/** What points, each once. */
+export function objectsIn(pointers: readonly Pointer[]): readonly ObjectRef[] {
+  return [...new Map(pointers.map(({ object }) => [objectName(object), object])).values()];
+}
+
 /**
- * Relationships and computed fields of the tables that stay to tables that go, and functions that return these. The catalog knows
- * where foreign keys and functions lead; the metadata knows the rest, also while a database is away.
+ * Everything that leads to a table. The catalog knows where foreign keys and functions lead; the metadata knows the rest, also while a
+ * database is away. What both know comes twice.
  */
-export function pointingTo(state: State, gone: Gone): readonly ObjectRef[] {
-  const found = new Map<string, ObjectRef>();
-  for (const object of [...pointingInCatalog(state, gone), ...pointingInMetadata(state.metadata, gone)]) {
-    found.set(objectName(object), object);
-  }
-  return [...found.values()];
-}
-
-function* pointingInCatalog(state: State, gone: Gone): Generator<ObjectRef> {
-  for (const [source, { tables, functions }] of state.catalog.sources) {
+export function* pointersIn({ catalog, metadata }: Pick<State, 'catalog' | 'metadata'>): Generator<Pointer> {
+  for (const [source, { tables, functions }] of catalog.sources) {
     for (const { ref, returns } of functions.values()) {
-      if (gone(source, returns)) yield { kind: 'function', source, function: ref };
+      const object = { kind: 'function', source, function: ref } as const;
+      yield { object, from: null, to: { source, table: returns } };
     }
-    for (const table of tables.values()) {
-      const { ref, relationships } = table;
-      if (gone(source, ref)) continue;
-      yield* computedPointing(source, table, gone);
-      for (const { name, kind, remote, ...right } of relationships.values()) {
-        if (!gone(right.source, right.table)) continue;
-        const local = kind === 'object' ? 'object_relation' : 'array_relation';
-        yield { kind: remote === null ? local : 'remote_relationship', source, table: ref, name };
-      }
-    }
+    for (const table of tables.values()) yield* pointersOf({ source, table: table.ref }, table);
   }
-}
-
-function* computedPointing(
-  source: SourceName,
-  { ref: table, computedFields }: Table,
-  gone: Gone,
-): Generator<ObjectRef> {
-  for (const { name, returns } of computedFields.values()) {
-    if (returns.kind === 'table' && gone(source, returns.table))
-      yield { kind: 'computed_field', source, table, name };
-  }
-}
-
-function* pointingInMetadata(metadata: Metadata, gone: Gone): Generator<ObjectRef> {
   for (const { name: source, tables } of metadata.sources) {
-    for (const table of tables) {
-      if (!gone(source, table.table)) yield* entriesPointing(source, table, gone);
-    }
+    for (const entry of tables) yield* entriesOf({ source, table: entry.table }, entry);
   }
 }
 
-function* entriesPointing(source: SourceName, entry: TableMetadata, gone: Gone): Generator<ObjectRef> {
-  const { table } = entry;
-  const leads = (relationship: LocalRelationshipMetadata): boolean => {
-    const right = namedTable(relationship);
-    return right !== undefined && gone(source, right);
-  };
+function* pointersOf(from: TablePlace, { computedFields, relationships }: Table): Generator<Pointer> {
+  for (const { name, returns } of computedFields.values()) {
+    if (returns.kind !== 'table') continue;
+    const to = { source: from.source, table: returns.table };
+    yield { object: { kind: 'computed_field', ...from, name }, from, to };
+  }
+  for (const { name, kind, remote, source, table } of relationships.values()) {
+    const local = kind === 'object' ? 'object_relation' : 'array_relation';
+    const object = { kind: remote === null ? local : 'remote_relationship', ...from, name } as const;
+    yield { object, from, to: { source, table } };
+  }
+}
+
+function* entriesOf(from: TablePlace, entry: TableMetadata): Generator<Pointer> {
   for (const kind of ['object_relation', 'array_relation'] as const) {
-    for (const { name } of (entry[TABLE_LISTS[kind]] ?? []).filter(leads))
-      yield { kind, source, table, name };
+    for (const relationship of entry[TABLE_LISTS[kind]] ?? []) {
+      const table = namedTable(relationship);
+      if (table === undefined) continue;
+      yield { object: { kind, ...from, name: relationship.name }, from, to: { source: from.source, table } };
+    }
   }
   for (const { name, definition } of entry.remote_relationships ?? []) {
-    const right = definition.to_source;
-    if (right === undefined || !gone(right.source, right.table)) continue;
-    yield { kind: 'remote_relationship', source, table, name };
+    const { to_source: right } = definition;
+    if (right === undefined) continue;
+    const to = { source: right.source, table: right.table };
+    yield { object: { kind: 'remote_relationship', ...from, name }, from, to };
   }
+}
+
+/** A text that is equal exactly when two places are. */
+export function placeKey({ source, table }: TablePlace): string {
+  return JSON.stringify([source, tableKey(table)]);
 }
 
 /** Says of these tables that they go. */
 export function goneTables(places: readonly TablePlace[]): Gone {
-  const keys = new Set(places.map(({ source, table }) => JSON.stringify([source, tableKey(table)])));
-  return (source, table) => keys.has(JSON.stringify([source, tableKey(table)]));
+  const keys = new Set(places.map(placeKey));
+  return (source, table) => keys.has(placeKey({ source, table }));
 }

@@ -93,13 +93,15 @@ export async function suggestRelationships(
   tools: Tools,
 ): Promise<{ readonly relationships: readonly Suggestion[] }> {
   const found = await foundSource(state, args.source, tools);
-  const tracked = requireSource(state.metadata, args.source).tables.map((table) => table.table);
-  const isTracked = (table: TableRef): boolean => tracked.some((other) => sameTable(other, table));
-  const isAskedFor = (table: TableRef): boolean =>
-    args.tables?.some((other) => sameTable(other, table)) ?? true;
+  const tracked = new Set(
+    requireSource(state.metadata, args.source).tables.map(({ table }) => tableKey(table)),
+  );
+  const isTracked = (table: TableRef): boolean => tracked.has(tableKey(table));
+  const wanted =
+    args.tables === null || args.tables === undefined ? tracked : new Set(args.tables.map(tableKey));
   const all = [...found.tables.values()].filter((table) => isTracked(table.ref)).flatMap(suggestionsOf);
   const relationships = all.filter(
-    ({ from, to }) => isTracked(from.table) && isTracked(to.table) && isAskedFor(from.table),
+    ({ from, to }) => isTracked(from.table) && isTracked(to.table) && wanted.has(tableKey(from.table)),
   );
   if (!args.omit_tracked) return { relationships };
   return { relationships: relationships.filter((suggestion) => !exists(state, args.source, suggestion)) };

@@ -1,12 +1,13 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import { NearjoinError } from '../../core/errors.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { MetadataError } from '../../metadata/metadata-error.ts';
 import type { Metadata } from '../../metadata/model.ts';
 import type { TablePlace } from '../../metadata/object/edit.ts';
 import { type ObjectRef, objectName, removeObject } from '../../metadata/object/objects.ts';
 import type { ArgsOf } from '../command.ts';
 import { trackTable, untrackTable } from '../reduce/tables.ts';
-import { dependencyText, goneTables, pointingTo } from './dependents.ts';
+import { dependencyText, objectsIn, type Pointer, placeKey, pointersIn } from './dependents.ts';
 import {
   changed,
   newlyBroken,
@@ -84,26 +85,48 @@ export async function untrackTables(
   return finish({ state, warnings, metadata, catalog, args, verb: 'untrack' });
 }
 
-/** A table that stays may depend on another, which then has to stay too; so this is repeated until nothing changes. */
+/** A table that stays may depend on another, which then has to stay too. */
 function settle(
   state: State,
   tables: ArgsOf<'pg_untrack_tables'>['tables'],
   warn: (place: TablePlace, message: string) => void,
 ): { readonly going: readonly TablePlace[]; readonly dependents: readonly ObjectRef[] } {
-  let going = tables;
-  for (;;) {
-    const all = goneTables(going);
-    const dependents = pointingTo(state, all);
-    const names = new Set(dependents.map(objectName));
-    const held = going.flatMap((table) => {
-      if (table.cascade) return [];
-      const own = pointingTo(state, goneTables([table])).filter((object) => names.has(objectName(object)));
-      return own.length > 0 ? [{ table, own }] : [];
-    });
-    if (held.length === 0) return { going, dependents };
-    for (const { table, own } of held) warn(table, dependencyText(own));
-    going = going.filter((table) => !held.some((entry) => entry.table === table));
+  const going = new Set(tables.map(placeKey));
+  const cascading = new Set(tables.filter(({ cascade }) => cascade).map(placeKey));
+  const { staying, ofTable } = pointersBeside(going, state);
+  const toTable = new Map<string, Pointer[]>();
+  // The list grows meanwhile, by what leads away from each table that has to stay.
+  for (const pointer of staying) {
+    const key = placeKey(pointer.to);
+    keptIn(toTable, key, () => []).push(pointer);
+    if (cascading.has(key) || !going.delete(key)) continue;
+    for (const further of ofTable.get(key) ?? []) staying.push(further);
   }
+  const isGoing = (place: TablePlace): boolean => going.has(placeKey(place));
+  for (const table of tables.filter((place) => !isGoing(place))) {
+    const others = (toTable.get(placeKey(table)) ?? []).filter(isFromElsewhere);
+    warn(table, dependencyText(objectsIn(others)));
+  }
+  return { going: tables.filter(isGoing), dependents: objectsIn(staying.filter(({ to }) => isGoing(to))) };
+}
+
+/** What leads to tables: of all that stays in any case, and of each table that may go. */
+function pointersBeside(
+  going: ReadonlySet<string>,
+  state: State,
+): { readonly staying: Pointer[]; readonly ofTable: ReadonlyMap<string, readonly Pointer[]> } {
+  const staying: Pointer[] = [];
+  const ofTable = new Map<string, Pointer[]>();
+  for (const pointer of pointersIn(state)) {
+    const key = pointer.from === null ? null : placeKey(pointer.from);
+    if (key === null || !going.has(key)) staying.push(pointer);
+    else keptIn(ofTable, key, () => []).push(pointer);
+  }
+  return { staying, ofTable };
+}
+
+function isFromElsewhere({ from, to }: Pointer): boolean {
+  return from === null || placeKey(from) !== placeKey(to);
 }
 
 function finish(done: {
