@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { unreachable } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { errorBody, MetadataError, relocate } from '../../metadata/metadata-error.ts';
@@ -154,6 +155,8 @@ async function inOrder(
   let state = start;
   const answers: unknown[] = [];
   for (const [index, body] of bodies.entries()) {
+    // Commands may have nothing to wait for: everything else has its turn between them.
+    await setImmediate();
     try {
       const command = parseCommand(body);
       check?.(command);

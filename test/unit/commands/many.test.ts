@@ -86,3 +86,17 @@ test('each table is looked up once where relationships are suggested for many', 
   const { relationships } = await suggestRelationships(stateOf(chain), args, tools);
   expect({ suggested: relationships.length, looks }).toEqual({ suggested: 2 * (MANY - 1), looks: MANY });
 });
+
+test('everything else has its turn between the commands of a bulk', async () => {
+  let turns = 0;
+  const next = (): NodeJS.Immediate =>
+    setImmediate(() => {
+      turns += 1;
+      running = next();
+    });
+  let running = next();
+  const args = Array.from({ length: 50 }, () => ({ type: 'export_metadata', args: {} }));
+  await execute(parseCommand({ type: 'bulk', args }), stateOf(chain), tools);
+  clearImmediate(running);
+  expect(turns).toBeGreaterThanOrEqual(49);
+});
