@@ -70,6 +70,8 @@ const PHRASES: Readonly<Record<Doing, string>> = {
 };
 
 const NO_TEXT = '22021';
+/** What a function raises that gives its error no code. */
+const RAISED = 'P0001';
 
 /** Somebody holds a lock longer than we wait. */
 export function isLocked(error: unknown): boolean {
@@ -84,6 +86,11 @@ export function isUndefined(error: unknown): boolean {
 /** A right is missing, which may have been there a moment ago. */
 export function isDenied(error: unknown): boolean {
   return refusalState(error) === INSUFFICIENT_PRIVILEGE;
+}
+
+/** A right is missing, or somebody's event trigger does not let it be done. */
+export function isForbidden(error: unknown): boolean {
+  return isDenied(error) || refusalState(error) === RAISED;
 }
 
 /** Another session holds the slot. */

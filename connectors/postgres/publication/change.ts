@@ -5,7 +5,7 @@ import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-id
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { ConnectorError, type Published } from '../../connector.ts';
 import type { AdminPool } from '../client.ts';
-import { isDenied, isLocked, isThereAlready } from '../failure.ts';
+import { isForbidden, isLocked, isThereAlready } from '../failure.ts';
 import type { Target } from '../settings.ts';
 import { Harmful, harmedTables } from './harm.ts';
 
@@ -25,13 +25,13 @@ const ALONE_LOCK_MS = 200;
 /** The same, once all of them together have taken as long as one statement may. */
 const LATE_LOCK_MS = 1;
 
-/** All at once; table by table when one of them is in somebody's hands, or in a schema that the role may not use any more. */
+/** All at once; table by table when one of them is in somebody's hands, in a schema that the role may not use any more, or refused by an event trigger. */
 export async function changePublication(admin: AdminPool, changes: Changes): Promise<Published> {
   try {
     await changeAtOnce(admin, changes);
     return { ...NOTHING_CHANGED, added: changes.adds };
   } catch (error) {
-    if (!isLocked(error) && !isDenied(error) && !(error instanceof Harmful)) throw error;
+    if (!isLocked(error) && !isForbidden(error) && !(error instanceof Harmful)) throw error;
   }
   return await changeOneByOne(admin, changes);
 }
@@ -91,7 +91,7 @@ async function optionsSet(admin: AdminPool, changes: Changes): Promise<void> {
   try {
     await changeAtOnce(admin, changes);
   } catch (error) {
-    if (!isDenied(error) || changes.drops.length === 0) throw error;
+    if (!isForbidden(error) || changes.drops.length === 0) throw error;
     throw new ConnectorError('unfit', notDropped(admin.target.name, changes.drops, error), error);
   }
 }
@@ -104,7 +104,7 @@ async function droppedAlone(admin: AdminPool, drop: TableRef, lockMs: number): P
   try {
     await changeAtOnce(admin, { before: [], drops: [drop], adds: [] }, lockMs);
   } catch (error) {
-    if (isDenied(error)) return notDropped(admin.target.name, [drop], error);
+    if (isForbidden(error)) return notDropped(admin.target.name, [drop], error);
     if (isLocked(error)) return await lockedBySomebody(admin, drop);
     if (!(error instanceof Harmful)) throw error;
   }
@@ -123,7 +123,7 @@ async function addedAlone(admin: AdminPool, add: TableRef, lockMs: number): Prom
     return null;
   } catch (error) {
     if (error instanceof Harmful) return error.message;
-    if (isDenied(error)) return `the role may not publish it: ${messageOf(error)}`;
+    if (isForbidden(error)) return `the role may not publish it: ${messageOf(error)}`;
     if (!isLocked(error) && !isThereAlready(error)) throw error;
     return await lockedBySomebody(admin, add);
   }

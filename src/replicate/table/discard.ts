@@ -1,5 +1,5 @@
 import { inCache, relationName } from '../../cache/names.ts';
-import { isRefusal, type Queryable } from '../../cache/queryable.ts';
+import { isRefusal, type Queryable, rowOf } from '../../cache/queryable.ts';
 import { dropTableSql } from '../../cache/table/ddl.ts';
 import {
   deleteStoredTable,
@@ -125,6 +125,8 @@ async function discardOne(client: Queryable, discarded: Discarded): Promise<void
   await updateStoredTable(client, stored, { state, reason, ...gone });
 }
 
+const IS_THERE = 'select to_regclass($1) is not null as "isThere"';
+
 /**
  * Drops a relation of the table's. If somebody's rule refuses that, or their view depends on it, it is renamed, so that nobody
  * reads it, and is an orphan from then on: one table must not hold up all others.
@@ -139,6 +141,9 @@ async function drop(
   } catch (error) {
     if (!isRefusal(error)) throw error;
     await client.query('rollback to savepoint whole');
+    // What refuses every definition refuses also to drop or rename what was never made.
+    const { isThere } = await rowOf<{ isThere: boolean }>(client, IS_THERE, [inCache(relation)]);
+    if (!isThere) return;
     const name = relationName(target, table, await nextGeneration(client));
     await client.query(`alter table if exists ${inCache(relation)} rename to ${quoteIdentifier(name)}`);
   }
