@@ -9,9 +9,9 @@ import type {
 } from '../../src/catalog/catalog.ts';
 import type { SelectPermission } from '../../src/catalog/part/select-permission.ts';
 import { HASURA_DEFAULT } from '../../src/catalog/part/spelling.ts';
-import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { JsonObject } from '../../src/core/json/json-text.ts';
 import { type TableRef, tableKey } from '../../src/core/names.ts';
+import { bareSource } from './snapshots.ts';
 
 /** A table in a few words: columns as `integer!` (not null) or `text[]`. */
 export interface TableSpec {
@@ -72,22 +72,17 @@ export function catalogOf(
     const tables = Object.entries(spec.tables).map(([name, table]) =>
       tableOf({ source, name, spec: table, columns }),
     );
-    return [
-      source,
-      {
-        name: source,
-        namespace: spec.namespace ?? null,
-        namespaceType: spec.namespace === undefined ? null : `${spec.namespace}_query`,
-        subscriptionNamespaceType: spec.namespace === undefined ? null : `${spec.namespace}_subscription`,
-        tables: new Map(tables.map((table) => [tableKey(table.ref), table])),
-        queries: new Map(),
-        functions: new Map(),
-        types: NO_TYPES,
-        kafka: null,
-        identity: null,
-        unavailable: null,
-      },
-    ];
+    const { namespace } = spec;
+    const named =
+      namespace === undefined
+        ? {}
+        : {
+            namespace,
+            namespaceType: `${namespace}_query`,
+            subscriptionNamespaceType: `${namespace}_subscription`,
+          };
+    const byKey = new Map(tables.map((table) => [tableKey(table.ref), table]));
+    return [source, bareSource(source, { ...named, tables: byKey })];
   });
   return {
     resourceVersion: 1,

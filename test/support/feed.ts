@@ -9,7 +9,6 @@ import { readCacheStatus } from '../../src/cache/status/status.ts';
 import type { Table, WantedTable } from '../../src/catalog/catalog.ts';
 import { introspect } from '../../src/catalog/introspect.ts';
 import type { KafkaFeed } from '../../src/catalog/part/kafka-feed.ts';
-import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import type { MetadataIdentity } from '../../src/core/metadata-identity.ts';
 import { tableKey } from '../../src/core/names.ts';
 import type { Probe } from '../../src/core/position/watermark.ts';
@@ -24,6 +23,7 @@ import { poll } from './poll.ts';
 import { createDatabase, prepared, type TestDatabase, type Which } from './postgres.ts';
 import { resolve } from './resolve.ts';
 import { memoryBook } from './slot-book.ts';
+import { bareSource, Snapshots } from './snapshots.ts';
 
 /** The tables to cache, each with the columns it is looked up by. */
 export type Tracked = Readonly<Record<string, readonly (readonly string[])[]>>;
@@ -78,7 +78,7 @@ export class FeedRig {
   #wanted: readonly WantedTable[] = [];
   #unavailable = false;
   #resourceVersion = 1;
-  readonly #changed = new Set<() => void>();
+  readonly #snapshots = new Snapshots();
   readonly #supervisors: Supervisor[] = [];
 
   private constructor(source: TestDatabase, target: TestDatabase, tracked: Tracked) {
@@ -107,7 +107,10 @@ export class FeedRig {
   start(settings: SupervisorSettings = {}): Supervisor {
     const large = settings.largeBytes === undefined ? {} : { largeBytes: settings.largeBytes };
     const supervisor = new Supervisor({
-      catalogs: { changes: (signal) => this.#snapshots(settings, signal), refresh: () => this.refresh() },
+      catalogs: {
+        changes: (signal) => this.#snapshots.of(() => this.#snapshot(settings), signal),
+        refresh: () => this.refresh(),
+      },
       connect: (url, name, { kafka = null, reader = null } = {}) => {
         const options = { url, name, log: logInto(this.log), timings: settings.timings ?? {}, reader };
         if (kafka === null) {
@@ -164,19 +167,19 @@ export class FeedRig {
       const table = known.get(tableKey({ schema: 'public', name }));
       return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups, mapping: null }];
     });
-    for (const wake of this.#changed) wake();
+    this.#snapshots.changed();
   }
 
   /** An administrator has the metadata read again. */
   reload(): void {
     this.#resourceVersion += 1;
-    for (const wake of this.#changed) wake();
+    this.#snapshots.changed();
   }
 
   /** The catalog says that the target cannot be read. */
   setUnavailable(unavailable: boolean): void {
     this.#unavailable = unavailable;
-    for (const wake of this.#changed) wake();
+    this.#snapshots.changed();
   }
 
   async status(): Promise<FeedStatus | undefined> {
@@ -265,34 +268,11 @@ export class FeedRig {
     await Promise.all([this.source.drop(), this.target.drop()]);
   }
 
-  async *#snapshots(settings: SupervisorSettings, signal: AbortSignal): AsyncGenerator<SupervisedSnapshot> {
-    while (!signal.aborted) {
-      const changed = new Promise<void>((resolve) => {
-        this.#changed.add(resolve);
-        signal.addEventListener('abort', () => resolve());
-      });
-      yield this.#snapshot(settings);
-      await changed;
-    }
-  }
-
   #snapshot({ targetUrl, sourceUrl, kafka }: SupervisorSettings): SupervisedSnapshot {
-    const none = {
-      namespace: null,
-      namespaceType: null,
-      subscriptionNamespaceType: null,
-      tables: new Map<string, Table>(),
-      queries: new Map(),
-      functions: new Map(),
-      types: NO_TYPES,
-      identity: null,
-    };
+    const unavailable = this.#unavailable ? 'down' : null;
     const sources = new Map([
-      ['pg1', { name: 'pg1', kafka: null, unavailable: null, ...none }],
-      [
-        'pg2',
-        { name: 'pg2', kafka: kafka?.feed ?? null, unavailable: this.#unavailable ? 'down' : null, ...none },
-      ],
+      ['pg1', bareSource('pg1')],
+      ['pg2', bareSource('pg2', { kafka: kafka?.feed ?? null, unavailable })],
     ]);
     const urls = new Map([
       ['pg1', sourceUrl ?? this.source.url],

@@ -1,6 +1,5 @@
 import { postgresConnector } from '../../connectors/postgres/connector.ts';
 import type { Timings } from '../../connectors/postgres/settings.ts';
-import { NO_TYPES } from '../../src/catalog/type/held-type.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
 import type { SlotBook } from '../../src/replicate/slot/slot-book.ts';
@@ -8,6 +7,7 @@ import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervi
 import { type FeedRig, QUICK, type SupervisorSettings } from './feed.ts';
 import { logInto } from './log-lines.ts';
 import { poll } from './poll.ts';
+import { bareSource, Snapshots } from './snapshots.ts';
 
 /** A supervisor whose catalog and addresses the test sets. */
 export class Stage {
@@ -15,7 +15,7 @@ export class Stage {
   readonly log: string[] = [];
   /** How often anything of it waited for time to pass. */
   rests = 0;
-  readonly #waiting = new Set<() => void>();
+  readonly #snapshots = new Snapshots();
   #urls = new Map<string, string>();
   #listed = new Set(['pg1', 'pg2']);
   #away = new Set<string>();
@@ -39,7 +39,10 @@ export class Stage {
   /** As a process would that has the same notes as the one before. */
   start(): void {
     this.#supervisor = new Supervisor({
-      catalogs: { changes: (signal) => this.#snapshots(signal), refresh: () => Promise.resolve() },
+      catalogs: {
+        changes: (signal) => this.#snapshots.of(() => this.#snapshot(), signal),
+        refresh: () => Promise.resolve(),
+      },
       connect: (url, name) =>
         postgresConnector({ url, name, log: logInto(this.log), timings: this.#timings }),
       limits: { ...QUICK, goneRetryMs: 500, ...this.limits },
@@ -65,18 +68,18 @@ export class Stage {
 
   move(urls: Readonly<Record<string, string>>): void {
     this.#urls = new Map([...this.#urls, ...Object.entries(urls)]);
-    for (const wake of this.#waiting) wake();
+    this.#snapshots.changed();
   }
 
   /** They are not in the metadata any more. */
   unlist(names: readonly string[] = ['pg1', 'pg2']): void {
     for (const name of names) this.#listed.delete(name);
-    for (const wake of this.#waiting) wake();
+    this.#snapshots.changed();
   }
 
   list(names: readonly string[]): void {
     for (const name of names) this.#listed.add(name);
-    for (const wake of this.#waiting) wake();
+    this.#snapshots.changed();
   }
 
   /** The process that is started next cannot tell where they are: an environment variable is not set. */
@@ -100,32 +103,10 @@ export class Stage {
     });
   }
 
-  async *#snapshots(signal: AbortSignal): AsyncGenerator<SupervisedSnapshot> {
-    while (!signal.aborted) {
-      const changed = new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-        signal.addEventListener('abort', () => resolve());
-      });
-      yield this.#snapshot();
-      await changed;
-    }
-  }
-
   #snapshot(): SupervisedSnapshot {
-    const none = {
-      namespace: null,
-      namespaceType: null,
-      subscriptionNamespaceType: null,
-      tables: new Map(),
-      queries: new Map(),
-      functions: new Map(),
-      types: NO_TYPES,
-      kafka: null,
-      identity: null,
-    };
     const unavailable = (name: string): string | null => (this.#away.has(name) ? 'down' : null);
     const sources = new Map(
-      [...this.#listed].map((name) => [name, { name, ...none, unavailable: unavailable(name) }]),
+      [...this.#listed].map((name) => [name, bareSource(name, { unavailable: unavailable(name) })]),
     );
     const urls = new Map([...this.#urls].filter(([name]) => this.#listed.has(name)));
     const isWhole = this.#listed.size === 2 && this.#away.size === 0;
