@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leadingTo } from '../support/leading-to.ts';
 import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
-import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, insertPosition, type TestDatabase } from '../support/postgres.ts';
 
 // The document the project began from: order.user_id -> user.id, in two databases, registered through Hasura's own API.
 
@@ -101,8 +101,7 @@ test('parents can be filtered and ordered by the remote row, cached and live', a
 test('a write on the target is in the answer that asks for its position', async () => {
   await nearjoin.untilHit(QUERY);
   await pg2.query(`update "user" set name = 'Ada Lovelace' where id = 10`);
-  const { rows } = await pg2.query('select pg_current_wal_insert_lsn()::text as lsn');
-  const lsn = String(rows[0]?.['lsn']);
+  const lsn = await insertPosition(pg2);
   const answer = await nearjoin.graphql('{ order_by_pk(id: 1) { user { name } } }', {
     headers: { 'x-nearjoin-token': `pg2:${lsn}` },
   });
@@ -119,10 +118,10 @@ test('changes made while nearjoin is down are in the cache after it is back', as
   await nearjoin.kill();
   await pg2.query(`insert into "user" values (99, 'Late')`);
   await pg2.query(`delete from "user" where id = 20`);
-  const { rows } = await pg2.query('select pg_current_wal_insert_lsn()::text as lsn');
+  const lsn = await insertPosition(pg2);
   nearjoin = await startNearjoin(serveEnv());
   const answer = await nearjoin.graphql('{ order(order_by: {id: asc}) { user { name } } }', {
-    headers: { 'x-nearjoin-fallback': 'wait', 'x-nearjoin-token': `pg2:${String(rows[0]?.['lsn'])}` },
+    headers: { 'x-nearjoin-fallback': 'wait', 'x-nearjoin-token': `pg2:${lsn}` },
   });
   expect(answer.headers.get('cache-status')).toContain('nearjoin-pg2;hit');
   expect(answer.body.data.order).toEqual([

@@ -9,7 +9,6 @@ import type { FeedItem } from '../../src/core/rows/change.ts';
 import {
   changesUntilNow,
   freshName,
-  insertPosition,
   itemsUntilNow,
   printChanges,
   silentLog,
@@ -18,7 +17,14 @@ import {
   table,
 } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
-import { createDatabase, dropSlots, hasTestServer, testServer, type Which } from '../support/postgres.ts';
+import {
+  createDatabase,
+  dropSlots,
+  hasTestServer,
+  insertPosition,
+  testServer,
+  type Which,
+} from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 const ONE_TABLE = ['create table t (id int primary key, v text)'];
@@ -152,7 +158,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
     const stop = new AbortController();
     const stream = await feed.connector.open(feed.start, null, stop.signal);
     await feed.database.query('insert into o select generate_series(1, 1000)');
-    const until = await insertPosition(feed.database);
+    const until = parseLsn(await insertPosition(feed.database));
     const items = await itemsUntilNow(feed, stream);
     const last = items.at(-1);
     if (last?.kind !== 'progress') throw new Error('no progress');
@@ -462,7 +468,7 @@ async function activePid(feed: TestFeed): Promise<number | null> {
 
 test('positions are those of the server', async () => {
   await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
-  const before = await insertPosition(feed.database);
+  const before = parseLsn(await insertPosition(feed.database));
   await feed.connector.forceFlush();
   const after = await feed.connector.position();
   expect(after > before).toBe(true);

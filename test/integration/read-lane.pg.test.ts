@@ -8,7 +8,7 @@ import { Stop } from '../../src/core/waiting/stop-signal.ts';
 import { TestLane } from '../support/lane.ts';
 import { toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
-import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
+import { createDatabase, dropInUse, insertPosition, type TestDatabase } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 let pg1: TestDatabase;
@@ -167,9 +167,7 @@ test('a source that goes while its cache is waited for is told as such', async (
 });
 
 test('a token ahead of the cache sends the query to the target; one beyond the target is refused', async () => {
-  const { rows } = await pg2.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-  const [high = '0', low = '0'] = rows[0]?.lsn.split('/') ?? [];
-  const now = ((BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`)) as Lsn;
+  const now = parseLsn(await insertPosition(pg2));
   const asking = (position: Lsn) => ({ tokens: new Map([['pg2', { position, history: null }]]) });
   expect(await route({ freshness: asking(now) })).toBe('pg2 live stale token-ahead');
   const refused = lane.query(QUERY, { freshness: asking((now + 0x100000000n) as Lsn) });

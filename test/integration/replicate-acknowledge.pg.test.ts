@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { FeedRig } from '../support/feed.ts';
+import { insertPosition } from '../support/postgres.ts';
 
 let rig: FeedRig | undefined;
 let release: () => void = () => undefined;
@@ -83,8 +84,7 @@ test('rows and their watermark are seen together, when both are committed', asyn
   };
   const before = await seen();
   expect(before).toMatchObject({ rows: 0 });
-  const { rows } = await held.target.query('select pg_current_wal_insert_lsn()::text as lsn');
-  expect(rows[0]?.['lsn']).not.toBe((before as { position: string }).position);
+  expect(await insertPosition(held.target)).not.toBe((before as { position: string }).position);
   release();
   await held.caughtUp();
   expect(await seen()).toMatchObject({ rows: 100 });

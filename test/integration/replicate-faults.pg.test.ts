@@ -5,7 +5,7 @@ import { requestResync } from '../../src/cache/feed/requests.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
 import { FeedRig } from '../support/feed.ts';
-import { dropSlots } from '../support/postgres.ts';
+import { dropSlots, insertPosition } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
 
 let rig: FeedRig;
@@ -141,11 +141,11 @@ test('the watermark moves on an idle target, and the slot is told', async () => 
     return now - (feeds.get('pg2')?.freshAsOf ?? 0) < 2_000_000;
   });
   await rig.target.query(`select pg_logical_emit_message(false, 'test', repeat('x', 100000))`);
-  const { rows } = await rig.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const written = await insertPosition(rig.target);
   await rig.until('the slot to move', async () => {
     const moved = await rig.target.query<{ moved: boolean }>(
       'select confirmed_flush_lsn >= $1::pg_lsn as moved from pg_replication_slots where database = current_database()',
-      [rows[0]?.lsn],
+      [written],
     );
     return moved.rows[0]?.moved === true;
   });
@@ -170,11 +170,11 @@ test('the watermark moves on writes to other tables and inside a huge open trans
   await client.connect();
   await client.query('begin');
   await client.query(`insert into noise select g, repeat('x', 500) from generate_series(1, 30000) g`);
-  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  const written = await insertPosition(rig.target);
   await rig.until('the watermark to pass the open transaction', async () => {
     const passed = await rig.source.query<{ passed: boolean }>(
       'select position >= $1::pg_lsn as passed from nearjoin.watermark order by seq desc limit 1',
-      [rows[0]?.lsn],
+      [written],
     );
     return passed.rows[0]?.passed === true;
   });

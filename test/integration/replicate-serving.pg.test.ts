@@ -6,6 +6,7 @@ import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
 import { TestLane } from '../support/lane.ts';
 import { leadingTo } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
+import { insertPosition } from '../support/postgres.ts';
 
 // A column is added to a cached table. The copy without it is read, and fed, until the copy with it is ready.
 
@@ -110,8 +111,8 @@ const query = (columns: string): string => `{ orders(order_by: {id: asc}) { id i
 
 /** The cache's answer holds all that was committed before, and is the target's own and the one of a plain join. */
 async function agree(columns: string): Promise<void> {
-  const { rows } = await rig.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-  const tokens = new Map([['pg2', { position: parseLsn(rows[0]?.lsn ?? ''), history: null }]]);
+  const position = parseLsn(await insertPosition(rig.target));
+  const tokens = new Map([['pg2', { position, history: null }]]);
   const cached = await lane.query(query(columns), {
     freshness: { tokens, fallback: 'wait', maxStalenessMs: 60_000 },
   });

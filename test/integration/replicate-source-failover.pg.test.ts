@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
-import type { TestDatabase } from '../support/postgres.ts';
+import { insertPosition, type TestDatabase } from '../support/postgres.ts';
 import { once, type Pair, startPair, untilReplayed } from '../support/standby.ts';
 
 // The source's primary dies, and its standby, which replays asynchronously, takes its place with the copies in it.
@@ -46,13 +46,11 @@ async function copy(): Promise<{ relation: string; state: string; position: bigi
 
 /** Waits until the slot was told of everything that the target has written by now. */
 async function told(feed: FeedRig): Promise<void> {
-  const { rows } = await feed.target.query<{ lsn: string }>(
-    'select pg_current_wal_insert_lsn()::text as lsn',
-  );
+  const written = await insertPosition(feed.target);
   await until('the slot to be told', async () => {
     const slot = await feed.target.query<{ told: boolean }>(
       'select confirmed_flush_lsn >= $1::pg_lsn as told from pg_replication_slots where database = current_database()',
-      [rows[0]?.lsn],
+      [written],
     );
     return slot.rows[0]?.told === true;
   });

@@ -5,6 +5,7 @@ import { Random } from '../oracle/random.ts';
 import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
 import { type Debezium, KafkaEstate } from '../support/kafka/estate.ts';
+import { insertPosition } from '../support/postgres.ts';
 import { Writer } from '../support/writer.ts';
 
 // What goes wrong on the way: nothing but whole transactions of the target's own history is ever in the cache.
@@ -156,8 +157,7 @@ test('while Debezium is away nothing is called fresh, and what it missed comes w
     `select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as now`,
   );
   const newest = (): number => Math.max(0, ...feed.probes.map(({ freshAsOf }) => freshAsOf));
-  const written = await feed.target.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-  const lsn = parseLsn(written.rows[0]?.lsn ?? '0/0');
+  const lsn = parseLsn(await insertPosition(feed.target));
   await feed.until('the feed to know of the update', async () => {
     return ((await feed.status())?.targetPosition ?? 0n) >= lsn;
   });

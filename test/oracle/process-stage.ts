@@ -1,6 +1,6 @@
 import type { HttpAnswer } from '../support/http-answer.ts';
 import { eventually, type Nearjoin } from '../support/nearjoin.ts';
-import type { TestDatabase } from '../support/postgres.ts';
+import { insertPosition, type TestDatabase } from '../support/postgres.ts';
 import { quoted, relation, viewNamed } from './database-of.ts';
 import { makeDatabases } from './databases.ts';
 import type { Query } from './generate-query.ts';
@@ -156,12 +156,9 @@ export class ProcessStage {
   }
 
   async #tokens(): Promise<string> {
-    const tokens = Object.entries(this.#databases).map(async ([name, database]) => {
-      const { rows } = await database.query<{ lsn: string }>(
-        'select pg_current_wal_insert_lsn()::text as lsn',
-      );
-      return `${name}:${rows[0]?.lsn}`;
-    });
+    const tokens = Object.entries(this.#databases).map(
+      async ([name, database]) => `${name}:${await insertPosition(database)}`,
+    );
     return (await Promise.all(tokens)).join(',');
   }
 

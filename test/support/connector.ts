@@ -7,7 +7,7 @@ import { printTable, type TableRef } from '../../src/core/names.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import type { Change, Commit, FeedItem } from '../../src/core/rows/change.ts';
 import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/rows/row.ts';
-import { createDatabase, type TestDatabase, type Which } from './postgres.ts';
+import { createDatabase, insertPosition, type TestDatabase, type Which } from './postgres.ts';
 
 /** A connector on a database of its own, published and with a slot. */
 export interface TestFeed extends AsyncDisposable {
@@ -71,15 +71,9 @@ export async function startFeed(
   return { database, connector, start, again, [Symbol.asyncDispose]: dispose };
 }
 
-/** The target's insert position now: everything committed before is at or below it. */
-export async function insertPosition(database: TestDatabase): Promise<Lsn> {
-  const result = await database.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
-  return parseLsn(result.rows[0]?.lsn ?? '');
-}
-
 /** Everything the stream brings until it has passed what is committed now; the stream is left open. */
 export async function itemsUntilNow(feed: TestFeed, stream: ChangeStream): Promise<FeedItem[]> {
-  const until = await insertPosition(feed.database);
+  const until = parseLsn(await insertPosition(feed.database));
   await feed.connector.forceFlush();
   stream.requestProgress();
   const items: FeedItem[] = [];

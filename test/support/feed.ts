@@ -20,7 +20,7 @@ import type { StepHook } from '../../src/replicate/steps.ts';
 import { type SupervisedSnapshot, Supervisor } from '../../src/replicate/supervisor.ts';
 import { logInto } from './log-lines.ts';
 import { poll } from './poll.ts';
-import { createDatabase, prepared, type TestDatabase, type Which } from './postgres.ts';
+import { createDatabase, insertPosition, prepared, type TestDatabase, type Which } from './postgres.ts';
 import { resolve } from './resolve.ts';
 import { memoryBook } from './slot-book.ts';
 import { bareSource, Snapshots } from './snapshots.ts';
@@ -214,13 +214,11 @@ export class FeedRig {
 
   /** Waits until everything committed on the target before is in the cache. */
   async caughtUp(): Promise<void> {
-    const { rows } = await this.target.query<{ lsn: string }>(
-      'select pg_current_wal_insert_lsn()::text as lsn',
-    );
+    const written = await insertPosition(this.target);
     await this.until('the watermark to pass what is committed', async () => {
       const newest = await this.source.query<{ passed: boolean | null }>(
         'select position >= $1::pg_lsn as passed from nearjoin.watermark order by seq desc limit 1',
-        [rows[0]?.lsn],
+        [written],
       );
       return newest.rows[0]?.passed === true;
     });

@@ -81,6 +81,12 @@ export async function createDatabase(
   return database;
 }
 
+/** How far a database's server has written its log: everything committed before is at or below it. */
+export async function insertPosition(database: Pick<TestDatabase, 'query'>): Promise<string> {
+  const { rows } = await database.query<{ lsn: string }>('select pg_current_wal_insert_lsn()::text as lsn');
+  return rows[0]?.lsn ?? '';
+}
+
 /** A lock that was not granted in time, and a deadlock. */
 const LOCKED_OUT = ['55P03', '40P01'];
 
