@@ -218,6 +218,7 @@ async function isReadByOther(admin: AdminPool): Promise<boolean> {
 function takenBy({ name }: Target): string {
   return (
     `slot ${name} of the target is being read for another database of the same id: a clone of this source, or a primary ` +
-    'that it was promoted from. End one of the two, or run on the clone: update nearjoin.installation set id = gen_random_uuid()'
+    'that it was promoted from. End one of the two; a clone may follow too: stop the replicators that lead there, run there ' +
+    'update nearjoin.installation set id = gen_random_uuid(), owner = null, and start them again'
   );
 }

@@ -483,7 +483,8 @@ test('a clone of the source leaves the slot to who reads from it, says so, and t
     const { rows } = await inClone.query('select state, reason from nearjoin.feed');
     return `${rows[0]?.state}: ${rows[0]?.reason}`;
   };
-  const said = /^failed: slot nearjoin_.*update nearjoin\.installation set id = gen_random_uuid\(\)/s;
+  const said =
+    /^failed: slot nearjoin_.*stop the replicators .*update nearjoin\.installation set id = gen_random_uuid\(\), owner = null, and start them again/s;
   await rig.until('the clone to say so', async () => said.test(await told()));
   await rig.target.query('delete from item where id = 1');
   expect(await same()).toBe(99);
