@@ -14,14 +14,35 @@ export interface Followed {
 /** Nothing is followed. */
 export const NOTHING: Followed = { relations: [], enums: [] };
 
-interface ShapeRow {
-  readonly shape: Omit<TableShape, 'keys' | 'unclaimed'> | null;
+/** A table by itself. */
+interface TableRow {
+  /** Null for one that does not exist. */
+  readonly shape: Omit<TableShape, 'labels' | 'composites' | 'versions' | 'keys' | 'unclaimed'> | null;
+  readonly oid: number;
+  readonly has_parts: boolean;
+  readonly has_made_types: boolean;
+}
+
+/** What a table has below it. */
+interface PartsRow {
+  readonly root: number;
+  readonly oids: readonly number[];
+  readonly files: TableShape['files'];
+  readonly versions: NonNullable<TableShape['versions']>;
   /** By partition, from the root's own on. */
   readonly levels: Readonly<Record<string, readonly Bound[]>> | null;
   /** By the tables that have partitions. */
-  readonly divisions: Readonly<Record<string, Division>> | null;
-  readonly relations: readonly number[] | null;
-  readonly enums: readonly number[] | null;
+  readonly divisions: Readonly<Record<string, Division>>;
+}
+
+/** The types of a table's columns that somebody has made, with what they are made of. */
+interface TypesRow {
+  readonly root: number;
+  readonly types: readonly number[];
+  readonly labels: TableShape['labels'];
+  readonly versions: NonNullable<TableShape['versions']>;
+  readonly oids: readonly number[];
+  readonly composites: TableShape['composites'];
 }
 
 /** Where a partition lies in its parent. */
@@ -31,53 +52,111 @@ interface Bound {
   readonly bound: string | null;
 }
 
-/** The shapes in the order of the tables, null for one that does not exist; and what to watch for them to change. */
+/**
+ * The shapes in the order of the tables, null for one that does not exist; and what to watch for them to change. To be asked
+ * in one snapshot: of partitions and of types that somebody has made only the tables tell that have some.
+ */
 export async function readShapes(
   query: Query,
   publication: string,
   tables: readonly TableRef[],
 ): Promise<{ readonly shapes: readonly (TableShape | null)[]; readonly followed: Followed }> {
   if (tables.length === 0) return { shapes: [], followed: NOTHING };
-  const rows = await query<ShapeRow>(SHAPES, [publication, ...schemasAndNames(tables)]);
-  const all = (pick: (row: ShapeRow) => readonly number[] | null): readonly number[] => [
-    ...new Set(rows.flatMap((row) => pick(row) ?? [])),
-  ];
+  const rows = await query<TableRow>(TABLES, [publication, ...schemasAndNames(tables)]);
+  const divided = rows.filter((row) => row.has_parts);
+  const typed = rows.filter((row) => row.has_made_types);
+  const parts = await byRoot<PartsRow>(query, PARTS, divided);
+  const types = await byRoot<TypesRow>(query, TYPES, typed);
+  const own = rows.flatMap((row) => (row.shape === null ? [] : [row.oid]));
+  const below = [...parts.values(), ...types.values()].flatMap(({ oids }) => oids);
   return {
-    shapes: rows.map(shapeOf),
-    followed: { relations: all((row) => row.relations), enums: all((row) => row.enums) },
+    shapes: rows.map((row) => shapeOf(row, parts.get(row.oid), types.get(row.oid))),
+    followed: {
+      relations: [...new Set([...own, ...below])],
+      enums: [...new Set([...types.values()].flatMap((row) => row.types))],
+    },
   };
 }
 
-function shapeOf({ shape, levels, divisions }: ShapeRow): TableShape | null {
-  if (shape === null || levels === null) return shape;
+async function byRoot<Row extends { readonly root: number }>(
+  query: Query,
+  sql: string,
+  tables: readonly TableRow[],
+): Promise<ReadonlyMap<number, Row>> {
+  const rows = tables.length === 0 ? [] : await query<Row>(sql, [tables.map(({ oid }) => oid)]);
+  return new Map(rows.map((row) => [row.root, row]));
+}
+
+const NO_TYPES: Pick<TypesRow, 'labels' | 'composites' | 'versions'> = {
+  labels: {},
+  composites: {},
+  versions: {},
+};
+
+function shapeOf(
+  { shape: own }: TableRow,
+  parts: PartsRow | undefined,
+  { labels, composites, versions } = NO_TYPES,
+): TableShape | null {
+  if (own === null) return null;
+  const shape = { ...own, labels, composites, versions };
+  if (parts === undefined) return shape;
+  return { ...shape, files: parts.files, versions: { ...parts.versions, ...versions }, ...keysOf(parts) };
+}
+
+function keysOf({ levels, divisions }: PartsRow): Pick<TableShape, 'keys' | 'unclaimed'> {
+  if (levels === null) return {};
   const bounds = new Map<number, (string | null)[]>();
   for (const { of, bound } of Object.values(levels).flatMap((path) => path.slice(-1)))
     keptIn(bounds, of, () => []).push(bound);
   const levelOf = ({ of, bound }: Bound): PartitionLevel => {
-    const division = divisions?.[of] ?? { strategy: null, columns: [] };
+    const division = divisions[of] ?? { strategy: null, columns: [] };
     return { ...division, bound, beside: bounds.get(of) ?? [] };
   };
   const keys = Object.entries(levels).flatMap(([partition, path]) => {
     const part = partOf(path.map(levelOf));
     return part === null ? [] : [[partition, part] as const];
   });
-  const tables = Object.entries(divisions ?? {}).map(([table, division]) => ({
+  const tables = Object.entries(divisions).map(([table, division]) => ({
     path: (levels[table] ?? []).map(levelOf),
     division,
     bounds: bounds.get(Number(table)) ?? [],
   }));
-  return { ...shape, keys: Object.fromEntries(keys), unclaimed: unclaimed(tables) };
+  return { keys: Object.fromEntries(keys), unclaimed: unclaimed(tables) };
 }
 
+const TABLES = `
+  select
+    case when c.oid is not null then jsonb_build_object(
+      'publication', (
+        select concat_ws(' ', p.oid, p.xmin, r.oid)
+        from pg_publication p
+        left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
+        where p.pubname = $1 and (p.puballtables or r.oid is not null)
+      ),
+      'relation', c.oid::bigint,
+      'columns', coalesce(a.columns, '{}'),
+      'written', coalesce(a.written, '{}'),
+      'isPartitioned', c.relkind = 'p',
+      'files', jsonb_build_object(c.oid::text, c.relfilenode::bigint)
+    ) end as shape,
+    c.oid,
+    coalesce(c.relhassubclass or c.relkind = 'p', false) as has_parts,
+    coalesce(a.has_made_types, false) as has_made_types
+  from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
+  left join pg_namespace s on s.nspname = w.schema
+  left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
+  left join lateral (
+    select jsonb_object_agg(a.attname, a.attnum) as columns, jsonb_object_agg(a.attname, a.xmin::text) as written,
+      bool_or(a.atttypid >= 16384) as has_made_types
+    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  ) a on true
+  order by w.n`;
+
 /** A partition that is being detached concurrently is out already. */
-const SHAPES = `
-  with recursive wanted as (
-    select w.n, c.oid
-    from unnest($2::text[], $3::text[]) with ordinality as w(schema, name, n)
-    left join pg_namespace s on s.nspname = w.schema
-    left join pg_class c on c.relnamespace = s.oid and c.relname = w.name and c.relkind in ('r', 'p')
-  ), tree (root, oid, attached, levels) as (
-    select oid, oid, null, '[]'::jsonb from wanted where oid is not null
+const PARTS = `
+  with recursive tree (root, oid, attached, levels) as (
+    select oid, oid, null, '[]'::jsonb from unnest($1::oid[]) as wanted(oid)
     union all
     select tree.root, i.inhrelid, i.xmin::text, tree.levels || jsonb_build_object(
       -- Constants only. With the partition named there would be none of one that is dropped since the statement's snapshot.
@@ -86,29 +165,11 @@ const SHAPES = `
     join pg_inherits i on i.inhparent = tree.oid
     join pg_class part on part.oid = i.inhrelid
     where not i.inhdetachpending
-  ), used (root, type) as (
-    select distinct tree.root, a.atttypid
-    from tree
-    join pg_attribute a on a.attrelid = tree.root and a.attnum > 0 and not a.attisdropped
-    where a.atttypid >= 16384
-    union
-    select used.root, part.type
-    from used
-    join pg_type t on t.oid = used.type
-    cross join lateral (
-      select t.typelem union all select t.typbasetype
-      union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
-      union all select a.atttypid from pg_attribute a
-        where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
-    ) part (type)
-    where part.type >= 16384
-  ), composite as (
-    select used.root, t.typrelid as oid from used join pg_type t on t.oid = used.type where t.typrelid <> 0
   ),
   -- of each table in one row: looking through all of them for each would take the square of their number
   parts as (
     select tree.root, array_agg(f.oid::bigint) as oids,
-      jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p') as files,
+      coalesce(jsonb_object_agg(f.oid::text, f.relfilenode::bigint) filter (where f.relkind <> 'p'), '{}') as files,
       jsonb_object_agg('partition ' || f.oid, tree.attached) filter (where tree.attached is not null) as versions,
       jsonb_object_agg(f.oid::text, tree.levels) filter (where tree.attached is not null) as levels
     from tree join pg_class f on f.oid = tree.oid
@@ -131,6 +192,28 @@ const SHAPES = `
     ))) as divisions
     from tree join pg_partitioned_table d on d.partrelid = tree.oid
     group by tree.root
+  )
+  select f.root, f.oids::float8[] as oids, f.files, coalesce(f.versions, '{}') as versions, f.levels, coalesce(d.divisions, '{}') as divisions
+  from parts f left join divisions d on d.root = f.root`;
+
+const TYPES = `
+  with recursive used (root, type) as (
+    select distinct a.attrelid, a.atttypid
+    from pg_attribute a
+    where a.attrelid = any($1::oid[]) and a.attnum > 0 and not a.attisdropped and a.atttypid >= 16384
+    union
+    select used.root, part.type
+    from used
+    join pg_type t on t.oid = used.type
+    cross join lateral (
+      select t.typelem union all select t.typbasetype
+      union all select r.rngsubtype from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+      union all select a.atttypid from pg_attribute a
+        where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+    ) part (type)
+    where part.type >= 16384
+  ), composite as (
+    select used.root, t.typrelid as oid from used join pg_type t on t.oid = used.type where t.typrelid <> 0
   ), labels as (
     select used.root, jsonb_object_agg(e.oid::text, e.enumlabel) as labels,
       jsonb_object_agg('label ' || e.oid, e.xmin::text) as versions
@@ -147,41 +230,11 @@ const SHAPES = `
   ), types as (
     select used.root, array_agg(used.type::bigint) as types from used group by used.root
   )
-  select
-    case when c.oid is not null then jsonb_build_object(
-      'publication', (
-        select concat_ws(' ', p.oid, p.xmin, r.oid)
-        from pg_publication p
-        left join pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
-        where p.pubname = $1 and (p.puballtables or r.oid is not null)
-      ),
-      'relation', c.oid::bigint,
-      'columns', (
-        select coalesce(jsonb_object_agg(a.attname, a.attnum), '{}')
-        from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-      ),
-      'written', (
-        select coalesce(jsonb_object_agg(a.attname, a.xmin::text), '{}')
-        from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-      ),
-      'isPartitioned', c.relkind = 'p',
-      'files', coalesce(f.files, '{}'),
-      'labels', coalesce(l.labels, '{}'),
-      'composites', coalesce(k.composites, '{}'),
-      'versions', coalesce(f.versions, '{}') || coalesce(l.versions, '{}')
-    ) end as shape,
-    f.levels,
-    d.divisions,
-    (f.oids || k.oids)::float8[] as relations,
-    t.types::float8[] as enums
-  from wanted w
-  left join pg_class c on c.oid = w.oid
-  left join parts f on f.root = w.oid
-  left join divisions d on d.root = w.oid
-  left join labels l on l.root = w.oid
-  left join composites k on k.root = w.oid
-  left join types t on t.root = w.oid
-  order by w.n`;
+  select t.root, t.types::float8[] as types, coalesce(k.oids, '{}')::float8[] as oids,
+    coalesce(l.labels, '{}') as labels, coalesce(l.versions, '{}') as versions, coalesce(k.composites, '{}') as composites
+  from types t
+  left join labels l on l.root = t.root
+  left join composites k on k.root = t.root`;
 
 /**
  * The newest position, and a text that changes whenever anything does that a shape or the judgement of a table is made
