@@ -207,10 +207,14 @@ test('a target that is started again while its feed is paused is looked after al
   await feed.caughtUp();
 });
 
+/** Where the address leads. */
+const LOOKING_OFTEN = { addressPollMs: 200 };
+
 test('that the address has come to lead elsewhere ends the stream, though no connection is made for anything else', async () => {
   await feed.stop();
   let hasStrayed = false;
   feed.start({
+    limits: LOOKING_OFTEN,
     onConnect: (connector) => {
       connector.strayed = () =>
         Promise.resolve(hasStrayed ? new ConnectorError('retry', 'it leads elsewhere') : null);
@@ -232,7 +236,7 @@ test('a clone of the files to which the address leads is followed, though nothin
   const start = await other.createSlot(new AbortController().signal);
   await target.keep();
   await other.identify();
-  feed.start();
+  feed.start({ limits: LOOKING_OFTEN });
   await feed.caughtUp();
   await other.slotHealth();
   const clone = await target.clone();

@@ -53,7 +53,6 @@ export const QUICK: FeedLimits = {
   probeIntervalMs: 50,
   kafkaProbeIntervalMs: 100,
   schemaPollMs: 1_000,
-  addressPollMs: 1_000,
   retryMs: { first: 20, longest: 500 },
   unfitRetryMs: 500,
   removalDelayMs: 0,

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { answerOf, type HttpAnswer } from './http-answer.ts';
-import { PATIENCE_MS } from './poll.ts';
+import { PATIENCE_MS, restAfter } from './poll.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 
@@ -59,7 +59,7 @@ function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
 
 /** Polls until the check answers something other than undefined; fails with the last error after the time. */
 export async function eventually<T>(check: () => Promise<T | undefined>, timeMs = PATIENCE_MS): Promise<T> {
-  const end = performance.now() + timeMs;
+  const begun = performance.now();
   let last: unknown;
   for (;;) {
     try {
@@ -68,8 +68,9 @@ export async function eventually<T>(check: () => Promise<T | undefined>, timeMs 
     } catch (error) {
       last = error;
     }
-    if (performance.now() > end) throw new Error('state not reached in time', { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const waited = performance.now() - begun;
+    if (waited > timeMs) throw new Error('state not reached in time', { cause: last });
+    await restAfter(waited);
   }
 }
 

@@ -7,9 +7,16 @@ export async function poll(
   isSo: () => boolean | Promise<boolean>,
   withinMs = PATIENCE_MS,
 ): Promise<void> {
-  const until = performance.now() + withinMs;
+  const begun = performance.now();
   while (!(await isSo())) {
-    if (performance.now() > until) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    const waited = performance.now() - begun;
+    if (waited > withinMs) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
+    await restAfter(waited);
   }
+}
+
+/** The longer it takes the seldomer it is asked: what asks takes time from what is waited for. */
+export function restAfter(waitedMs: number): Promise<void> {
+  const ms = Math.min(Math.max(20, waitedMs / 10), 100);
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
