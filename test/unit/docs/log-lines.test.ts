@@ -18,6 +18,18 @@ test('every warning in the log stands in a page of docs/, up to its first comma 
   expect(lines.filter((line) => !PAGES.includes(`\`${line.split(/[:,] /)[0]}`))).toEqual([]);
 });
 
+test('every line of the log that docs/troubleshooting.md lists is written somewhere', () => {
+  const page = readFileSync(new URL('docs/troubleshooting.md', ROOT), 'utf8');
+  const [, section = ''] = page.split('## By a line of the log');
+  const listed = [...section.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) => {
+    return [...cell.matchAll(/`([^`]+)`/g)].map(([, line = '']) => line.replace(/[:,]? …$/, ''));
+  });
+  const written = SOURCES.join('\n').replace(/\s+/g, ' ');
+
+  expect(listed.length).toBeGreaterThan(40);
+  expect(listed.filter((line) => line !== 'msg' && !written.includes(line))).toEqual([]);
+});
+
 /** The texts of warnings and errors: the last argument of each call, written there or in a constant of the file. */
 function linesOf(file: string): readonly string[] {
   const calls = [
