@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
 import { Turns } from '../../core/waiting/turns.ts';
 import type { Log } from '../../ops/log.ts';
@@ -11,7 +12,7 @@ import type { HeldBytes } from '../held-bytes.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import type { Effect } from './effects.ts';
-import { readClientMessage } from './messages.ts';
+import { type ClientMessage, readClientMessage } from './messages.ts';
 import { type OperationScope, SocketOperation } from './operation.ts';
 import { Outbox } from './outbox.ts';
 import type { Protocol } from './protocol.ts';
@@ -61,6 +62,8 @@ export interface OpenedSocket {
 /** Queries of one connection that run at the same time. */
 const QUERY_WIDTH = 4;
 const LONGEST_TIMER_MS = 2_147_483_647;
+/** Four times what a request's headers may have: nobody knows the client yet, and all that it says here goes with each of its operations. */
+const LONGEST_OPENING = 65_536;
 
 /** One client's connection: turns what happens into events of its state, and does what follows from them. */
 export class Connection {
@@ -70,6 +73,9 @@ export class Connection {
   readonly #operations = new Map<string, SocketOperation>();
   readonly #queries = new Turns(QUERY_WIDTH);
   readonly #initTimer: NodeJS.Timeout;
+  /** Operations to be started, while another one has this turn. */
+  readonly #waiting: SocketOperation[] = [];
+  #isStarting = false;
   #expiry: NodeJS.Timeout | null = null;
   #state: SocketState = OPENING;
   #scope: OperationScope | null = null;
@@ -107,16 +113,25 @@ export class Connection {
     this.#on({ kind: 'restart', reason });
   }
 
-  /** Plans every subscription anew: the schema may have changed. */
-  replan(): void {
-    for (const operation of this.#operations.values()) operation.replan();
+  /** Plans every subscription anew, one a turn: the schema may have changed. */
+  async replan(): Promise<void> {
+    for (const operation of this.#operations.values()) {
+      operation.replan();
+      await setImmediate();
+    }
   }
 
   #hear(data: unknown, isBinary: boolean): void {
     this.#heard();
-    const { words } = this.#opened.protocol;
-    const text = isBinary || !Buffer.isBuffer(data) ? '' : data.toString('utf8');
-    this.#on({ kind: 'message', message: readClientMessage(text, words) });
+    this.#on({ kind: 'message', message: this.#messageIn(isBinary || !Buffer.isBuffer(data) ? null : data) });
+  }
+
+  #messageIn(data: Buffer | null): ClientMessage {
+    if (this.#state.kind === 'opening' && data !== null && data.length > LONGEST_OPENING) {
+      const problem = `a message before the connection is initialised is longer than ${LONGEST_OPENING} bytes`;
+      return { kind: 'malformed', problem };
+    }
+    return readClientMessage(data?.toString('utf8') ?? '', this.#opened.protocol.words);
   }
 
   #heard(): void {
@@ -213,9 +228,20 @@ export class Connection {
     if (this.#scope === null) return;
     const operation = new SocketOperation(this.#scope, id, payload, () => this.#ended(id, operation));
     this.#operations.set(id, operation);
-    operation.start().catch((error: unknown) => {
-      this.#parts.log.error({ err: error, socket: this.#opened.id }, 'operation failed');
-    });
+    this.#waiting.push(operation);
+    if (!this.#isStarting) void this.#startEach();
+  }
+
+  /** One a turn: those that waited until the client was admitted come all at once. */
+  async #startEach(): Promise<void> {
+    this.#isStarting = true;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      next.start().catch((error: unknown) => {
+        this.#parts.log.error({ err: error, socket: this.#opened.id }, 'operation failed');
+      });
+      await setImmediate();
+    }
+    this.#isStarting = false;
   }
 
   /** Notes the end of an operation; its id may have been stopped and used for another meanwhile. */

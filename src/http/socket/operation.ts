@@ -43,6 +43,7 @@ export class SocketOperation {
 
   /** Answers a query once, or begins to follow a subscription. */
   async start(): Promise<void> {
+    if (this.#isStopped) return;
     const prepared = this.#prepare('first');
     if (prepared === null) return;
     if (prepared.isSubscription) this.#subscribe(prepared, AT_START);

@@ -158,7 +158,7 @@ export class Sockets {
       const isOther = version !== null && resourceVersion !== version;
       if (isOther && this.#options.closesOnMetadataChange)
         this.#restart('Server state changed, restarting the server');
-      else if (version !== null) for (const connection of this.#open.values()) connection.replan();
+      else if (version !== null) for (const connection of this.#open.values()) await connection.replan();
       version = resourceVersion;
     }
   }

@@ -1,20 +1,41 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { NearjoinError } from '../../../../src/core/errors.ts';
+import { Notifier } from '../../../../src/core/waiting/notifier.ts';
+import type { Session } from '../../../../src/http/auth/session.ts';
 import { sessionOf } from '../../../../src/http/auth/session.ts';
 import { type SocketOptions, Sockets } from '../../../../src/http/socket/sockets.ts';
 import { poll } from '../../../support/poll.ts';
 
-test('of many messages that arrive together each has a turn of its own, with those of others between', async () => {
-  let turn = 0;
-  let counting = setImmediate(function count() {
+/** So many operations that doing them all at once is told from doing one a turn. */
+const MANY = 20;
+
+let turn: number;
+let counting: NodeJS.Immediate;
+/** In which turn each operation was prepared. */
+let turns: number[];
+let endings: (() => unknown)[];
+
+beforeEach(() => {
+  turn = 0;
+  turns = [];
+  endings = [];
+  counting = setImmediate(function count() {
     turn += 1;
     counting = setImmediate(count);
   });
-  const turns: number[] = [];
+});
+
+afterEach(async () => {
+  clearImmediate(counting);
+  for (const end of endings.toReversed()) await end();
+});
+
+/** A client of sockets that refuse every operation, unless `more` says otherwise. */
+async function opened(more: object = {}): Promise<{ client: WebSocket; raw: Socket; sockets: Sockets }> {
   const server = createServer();
   const sockets = new Sockets({
     authenticator: { authenticate: () => sessionOf('user', new Map()) },
@@ -31,25 +52,116 @@ test('of many messages that arrive together each has a turn of its own, with tho
     unsent: { add: () => () => undefined },
     arriving: { hold: () => ({ grow: () => undefined, end: () => undefined }) },
     keepAliveMs: 60_000,
-    maxMessageBytes: 1000,
+    maxMessageBytes: 1_000_000,
     catalogs: async function* () {},
+    ...more,
   } as unknown as SocketOptions);
   server.on('upgrade', (request, socket, head) => sockets.open(request, socket, head));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/v1/graphql`;
   const client = new WebSocket(url, 'graphql-transport-ws');
   const raw = new Promise<Socket>((resolve) => client.once('upgrade', ({ socket }) => resolve(socket)));
+  endings.push(
+    () => server.close(),
+    () => sockets.close(),
+    () => client.terminate(),
+  );
   await once(client, 'open');
+  return { client, raw: await raw, sockets };
+}
+
+function subscribeMany(client: WebSocket): void {
+  for (let id = 0; id < MANY; id += 1)
+    client.send(`{"id":"${id}","type":"subscribe","payload":{"query":"{ a }"}}`);
+}
+
+test('of many messages that arrive together each has a turn of its own, with those of others between', async () => {
+  const { client, raw } = await opened();
   client.send('{"type":"connection_init"}');
   await once(client, 'message');
-  (await raw).cork();
-  for (let id = 0; id < 20; id += 1)
-    client.send(`{"id":"${id}","type":"subscribe","payload":{"query":"{ a }"}}`);
-  (await raw).uncork();
-  await poll('all are answered', () => turns.length === 20);
-  expect(new Set(turns).size).toBe(20);
-  clearImmediate(counting);
-  client.terminate();
-  await sockets.close();
-  server.close();
+  raw.cork();
+  subscribeMany(client);
+  raw.uncork();
+  await poll('all are answered', () => turns.length === MANY);
+  expect(new Set(turns).size).toBe(MANY);
+});
+
+test('operations that waited until their client was admitted have turns of their own', async () => {
+  let admit: (session: Session) => void = () => undefined;
+  const session = new Promise<Session>((resolve) => {
+    admit = resolve;
+  });
+  const { client } = await opened({ authenticator: { authenticate: () => session } });
+  client.send('{"type":"connection_init"}');
+  subscribeMany(client);
+  client.send('{"type":"ping"}');
+  await once(client, 'message');
+  admit(sessionOf('user', new Map()));
+  await poll('all are answered', () => turns.length === MANY);
+  expect(new Set(turns).size).toBe(MANY);
+});
+
+test('an operation that is stopped before its turn is never begun', async () => {
+  let admit: (session: Session) => void = () => undefined;
+  const session = new Promise<Session>((resolve) => {
+    admit = resolve;
+  });
+  let close: () => void = () => undefined;
+  const { client, sockets } = await opened({
+    authenticator: { authenticate: () => session },
+    runner: {
+      prepare: () => {
+        turns.push(turn);
+        queueMicrotask(() => close());
+        throw new NearjoinError('validation-failed', 'nothing is asked here');
+      },
+    },
+  });
+  close = () => void sockets.close();
+  client.send('{"type":"connection_init"}');
+  subscribeMany(client);
+  client.send('{"type":"ping"}');
+  await once(client, 'message');
+  admit(sessionOf('user', new Map()));
+  await once(client, 'close');
+  const seen = turn;
+  await poll('turns have passed', () => turn > seen + 2 * MANY);
+  expect(turns).toHaveLength(1);
+});
+
+test('subscriptions that are planned anew for another schema have turns of their own', async () => {
+  const changes = new Notifier();
+  const { client } = await opened({
+    runner: {
+      prepare: () => {
+        turns.push(turn);
+        return { isSubscription: true, read: {} };
+      },
+    },
+    live: { subscribe: () => ({ leave: () => undefined, catchUp: () => undefined }) },
+    catalogs: async function* (signal: AbortSignal) {
+      yield { catalog: { resourceVersion: 1 } };
+      await changes.wait(signal);
+      yield { catalog: { resourceVersion: 1 } };
+    },
+  });
+  client.send('{"type":"connection_init"}');
+  await once(client, 'message');
+  subscribeMany(client);
+  await poll('all are planned', () => turns.length === MANY);
+  changes.notify();
+  await poll('all are planned anew', () => turns.length === 2 * MANY);
+  expect(new Set(turns.slice(MANY)).size).toBe(MANY);
+});
+
+test('a client that has not said who it is may not say much', async () => {
+  const { client } = await opened();
+  const headers = { 'x-hasura-ids': '1'.repeat(70_000) };
+  client.send(JSON.stringify({ type: 'connection_init', payload: { headers } }));
+  const [code, reason] = await once(client, 'close');
+  expect({ code, reason: String(reason) }).toEqual({
+    code: 4400,
+    reason:
+      'Parsing client message failed: a message before the connection is initialised is longer than 65536 bytes',
+  });
 });
