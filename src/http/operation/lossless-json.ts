@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beginsNumber, endOfNumber, endOfString, QUOTE } from '../../core/json/json-scan.ts';
 import { NumberText } from '../../plan/value/input.ts';
-import { refuseCostlyJson } from './json-bounds.ts';
+import { refuseCostlyJson } from './body-bounds.ts';
 import { refuseLoneSurrogates } from './surrogates.ts';
 
 /** A run of digits (a point may be among them) longer than any number a double surely holds exactly, or an exponent that it may not hold. */

@@ -7,6 +7,7 @@ import { loggedError } from '../error-reply.ts';
 import { isYes, namesIn } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { runBatch } from '../operation/batch.ts';
+import { refuseCostlyJson } from '../operation/body-bounds.ts';
 import { freshnessOf } from '../operation/freshness-headers.ts';
 import {
   type AnswerFormat,
@@ -16,7 +17,6 @@ import {
   sendSingle,
 } from '../operation/graphql-reply.ts';
 import { type GraphqlRequest, noPersistedQueries, readGraphqlBody } from '../operation/graphql-request.ts';
-import { refuseCostlyJson } from '../operation/json-bounds.ts';
 import type { OperationRunner } from '../operation/operation-runner.ts';
 import type { RunContext } from '../operation/prepare-read.ts';
 import { watchRequest } from '../request-life.ts';

@@ -67,3 +67,16 @@ test('a variable that the operation does not have is refused, a name that no var
     'Unexpected variable __proto__',
   );
 });
+
+test('a form is refused that has more members than JSON may have values', () => {
+  const form = (members: number): Partial<EndpointInput> => ({
+    body: `v=1${'&'.repeat(members - 1)}`,
+    isForm: true,
+  });
+  expect(read('Int!', form(1_000_000))).toEqual({ v: 1 });
+  expect(refused(() => read('Int!', form(1_000_001)))).toEqual({
+    path: '$',
+    error: 'the body has more than 1000000 values',
+    code: 'bad-request',
+  });
+});

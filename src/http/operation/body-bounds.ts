@@ -43,6 +43,13 @@ export function refuseCostlyJson(text: string): void {
   if (values > MOST_VALUES) throw tooCostly(`has more than ${MOST_VALUES} values`);
 }
 
+/** Refuses a form of more members than JSON may have values. */
+export function refuseCostlyForm(text: string): void {
+  let members = 1;
+  for (let at = text.indexOf('&'); at !== -1; at = text.indexOf('&', at + 1)) members += 1;
+  if (members > MOST_VALUES) throw tooCostly(`has more than ${MOST_VALUES} values`);
+}
+
 function tooCostly(what: string): NearjoinError {
   return new NearjoinError('bad-request', `the body ${what}`);
 }
