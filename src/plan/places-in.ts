@@ -22,10 +22,13 @@ export function placesIn(predicate: Predicate): readonly PlanTable[] {
 }
 
 /** The same places with their filters. */
-function filtersIn(predicate: Predicate): readonly Filtered[] {
-  return conditionsIn(predicate).flatMap((condition) =>
-    'to' in condition ? [{ place: condition.to, where: condition.where }, ...filtersIn(condition.where)] : [],
-  );
+function filtersIn(predicate: Predicate, found: Filtered[] = []): readonly Filtered[] {
+  for (const condition of conditionsIn(predicate)) {
+    if (!('to' in condition)) continue;
+    found.push({ place: condition.to, where: condition.where });
+    filtersIn(condition.where, found);
+  }
+  return found;
 }
 
 /** Every place that a select reads below its own table. */
@@ -88,7 +91,7 @@ function filtersOfAggregate({ rows, fields }: Aggregate): readonly Filtered[] {
   const inside = fields.flatMap((field) =>
     field.kind === 'nodes'
       ? field.fields.flatMap(filtersOfField)
-      : conditionsOfAggregate(field).flatMap(filtersIn),
+      : conditionsOfAggregate(field).flatMap((predicate) => filtersIn(predicate)),
   );
   return [...filtersOfSelect(rows), ...inside];
 }

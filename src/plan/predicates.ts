@@ -47,6 +47,20 @@ export function conditionsIn(predicate: Predicate): readonly Predicate[] {
   }
 }
 
+/** Whether one of these single conditions is such a one; none behind it is looked at. */
+export function someConditionIn(predicate: Predicate, isSuch: (condition: Predicate) => boolean): boolean {
+  switch (predicate.kind) {
+    case 'and':
+    case 'or':
+      return predicate.of.some((part) => someConditionIn(part, isSuch));
+    case 'not':
+    case 'is-true':
+      return someConditionIn(predicate.of, isSuch);
+    default:
+      return isSuch(predicate);
+  }
+}
+
 /** Any of them; none is false. */
 export function or(of: readonly Predicate[]): Predicate {
   const parts = of

@@ -6,8 +6,8 @@ import type { Statement, StatementParameter } from './statement.ts';
 
 /** Prints SQL; a parameter used several times gets one number. */
 export function printStatement(root: Sql): Statement {
-  const { texts, parameters } = print([root], (number) => `$${number}`);
-  return { text: texts.join(''), parameters };
+  const printer = new Printer();
+  return { text: printer.print(root), parameters: printer.parameters };
 }
 
 /**
@@ -16,67 +16,70 @@ export function printStatement(root: Sql): Statement {
  * behind what the list reads from.
  */
 export function printTogether(list: Sql, where: Sql): string {
-  const { texts, types } = print([list, where], (number) => `asked.p${number}`);
-  const [text, conditions] = texts;
-  const arrays = types.map((type, i) => syntax(`$${i + 1}::${type ?? 'text'}[]`));
+  const printer = new Printer((number) => `asked.p${number}`);
+  const [text, conditions] = [printer.print(list), printer.print(where)];
+  const arrays = printer.types.map((type, i) => syntax(`$${i + 1}::${type ?? 'text'}[]`));
   const asked = printStatement(unnested(arrays)).text;
-  const columns = types.map((_, i) => `p${i + 1}`);
+  const columns = printer.types.map((_, i) => `p${i + 1}`);
   return `select ${text}, asked.n from ${asked} with ordinality asked(${[...columns, 'n'].join(', ')})${conditions}`;
 }
 
-interface Printed extends Pick<Statement, 'parameters'> {
-  readonly texts: readonly string[];
+/** Prints a statement piece by piece, and knows after each which parameters were in it so far. */
+export class Printer {
+  readonly parameters: StatementParameter[] = [];
   /** What each parameter is first used as; null where its place says so. */
-  readonly types: readonly (string | null)[];
-}
+  readonly types: (string | null)[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #spell: (number: number) => string;
+  #out: string[] = [];
 
-function print(roots: readonly Sql[], spell: (number: number) => string): Printed {
-  const parameters: StatementParameter[] = [];
-  const types: (string | null)[] = [];
-  const numbers = new Map<string, number>();
-  let out: string[] = [];
-  const numberOf = (what: StatementParameter, type: Sql | null): number => {
-    return keptIn(numbers, JSON.stringify(what), () => {
-      types.push(type === null ? null : printStatement(type).text);
-      return parameters.push(what);
-    });
-  };
-  const visit = (node: Sql): void => {
+  constructor(spell: (number: number) => string = (number) => `$${number}`) {
+    this.#spell = spell;
+  }
+
+  print(piece: Sql): string {
+    this.#out = [];
+    this.#visit(piece);
+    return this.#out.join('');
+  }
+
+  #visit(node: Sql): void {
     switch (node.kind) {
       case 'syntax':
-        out.push(node.text);
+        this.#out.push(node.text);
         return;
       case 'identifier':
-        out.push(quoteIdentifier(node.name));
+        this.#out.push(quoteIdentifier(node.name));
         return;
       case 'constant':
-        out.push(quoteConstant(node.value));
+        this.#out.push(quoteConstant(node.value));
         return;
       case 'parameter':
-        out.push(spell(numberOf(node.parameter, null)));
+        this.#out.push(this.#spell(this.#numberOf(node.parameter, null)));
         return;
       case 'typed-parameter':
-        out.push(spell(numberOf(node.parameter, node.type)), '::');
-        return visit(node.type);
+        this.#out.push(this.#spell(this.#numberOf(node.parameter, node.type)), '::');
+        return this.#visit(node.type);
       case 'sequence':
-        node.parts.forEach(visit);
+        for (const part of node.parts) this.#visit(part);
         return;
       case 'concatenation':
         node.parts.forEach((part, i) => {
-          if (i > 0) out.push(' || ');
-          visit(part);
+          if (i > 0) this.#out.push(' || ');
+          this.#visit(part);
         });
         return;
       default:
         return unreachable(node);
     }
-  };
-  const texts = roots.map((root) => {
-    out = [];
-    visit(root);
-    return out.join('');
-  });
-  return { texts, parameters, types };
+  }
+
+  #numberOf(what: StatementParameter, type: Sql | null): number {
+    return keptIn(this.#numbers, JSON.stringify(what), () => {
+      this.types.push(type === null ? null : printStatement(type).text);
+      return this.parameters.push(what);
+    });
+  }
 }
 
 /** A backslash is spelled with the E form, so that `standard_conforming_strings` does not matter. */

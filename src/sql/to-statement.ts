@@ -6,12 +6,12 @@ import { streamIn } from '../plan/root/stream-in.ts';
 import { checkedOperands, isListOfArrays, readHere } from './condition/operand-checks.ts';
 import type { Leaves } from './place/leaf.ts';
 import { atTop, type Build, startBuild } from './place/scope.ts';
-import { printStatement, printTogether } from './print.ts';
+import { Printer, printTogether } from './print.ts';
 import { entitiesJson } from './shape/entities.ts';
 import { membersJson } from './shape/json-parts.ts';
 import { aggregateJson, batchOf, listJson, listOf, oneJson } from './shape/shape.ts';
 import { concatenated, constant, type Sql, separated, sql, syntax } from './sql.ts';
-import type { RootStatement } from './statement.ts';
+import type { RootStatement, StatementParameter } from './statement.ts';
 import { togetherWith } from './together.ts';
 
 /** One statement over the tables of one source database. */
@@ -48,9 +48,11 @@ export function toStatement(request: StatementRequest): RootStatement {
   const { values, cursor, from, checkedBy } = readRoots(request.roots, build);
   const list = separated([...cellsOf(values, request), ...cursor], ', ');
   const rows = sql`select ${list}${from}`;
-  const unread = notReadBy(rows, build, request.known);
+  const printer = new Printer();
+  const text = printer.print(rows);
+  const unread = notReadBy(printer.parameters, build, request.known);
   const checks = (by: 'where' | 'having'): Sql => checkedOperands(request.params, unread, by);
-  const alone = printStatement(sql`${rows}${checks(checkedBy)}`);
+  const alone = { text: `${text}${printer.print(checks(checkedBy))}`, parameters: printer.parameters };
   const each = (): string =>
     printTogether(separated(cellsOf(valuesOf(request.roots, build), request), ', '), checks('where'));
   return { ...alone, together: togetherWith(request, alone, each) };
@@ -60,11 +62,13 @@ export function toStatement(request: StatementRequest): RootStatement {
  * The operands that a statement itself does not read: only a target reads them, or they stand in a condition that was dropped.
  * They are read all the same, so that a malformed value is an error in every request, whatever rows there are.
  */
-function notReadBy(rows: Sql, build: Build, known: KnownTypes): readonly Sql[] {
+function notReadBy(
+  parameters: readonly StatementParameter[],
+  build: Build,
+  known: KnownTypes,
+): readonly Sql[] {
   const read = new Set(
-    printStatement(rows).parameters.flatMap((slot) =>
-      slot.kind === 'plan' ? [valueText(build.params[slot.index])] : [],
-    ),
+    parameters.flatMap((slot) => (slot.kind === 'plan' ? [valueText(build.params[slot.index])] : [])),
   );
   return build.params.flatMap((param, index) => {
     return read.has(valueText(param)) || isListOfArrays(param)

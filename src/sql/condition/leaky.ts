@@ -5,7 +5,7 @@ import type { PredicateFunctionName } from '../../catalog/conditions/predicate-f
 import { SPATIAL_OPERATORS } from '../../catalog/conditions/spatial-operators.ts';
 import { callsForRow } from '../../plan/computed-parts.ts';
 import type { ColumnComparison, PlanTable, Predicate } from '../../plan/plan.ts';
-import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
+import { conjuncts, someConditionIn } from '../../plan/predicates.ts';
 import { allOf, anyOf, type Sql, sql } from '../sql.ts';
 
 // A comparison that may fail in some rows tells of them by failing. Postgres evaluates conditions in any order it likes, and
@@ -28,7 +28,7 @@ const UNFAILING: ReadonlySet<PredicateFunctionName> = new Set(['bool_and', 'bool
 
 /** Whether a condition may fail in one row and not in another. */
 export function isLeaky(predicate: Predicate): boolean {
-  return conditionsIn(predicate).some(mayFail);
+  return someConditionIn(predicate, mayFail);
 }
 
 function mayFail(condition: Predicate): boolean {
@@ -109,13 +109,13 @@ export function inSafeOrder(
   toSql: (part: Predicate) => Sql,
   narrow: (part: Predicate) => Sql | null,
 ): readonly Sql[] {
-  const safe = parts.filter((part) => !isLeaky(part)).map(toSql);
-  const waiting = parts.filter(isLeaky);
-  const leaky = waiting.map(toSql);
+  const waiting = new Set(parts.filter(isLeaky));
+  const safe = parts.filter((part) => !waiting.has(part)).map(toSql);
+  const leaky = [...waiting].map(toSql);
   const last = leaky.at(-1);
   if (last === undefined) return safe;
   const behind = leaky.slice(0, -1).reduceRight(after, last);
-  const narrowed = waiting.flatMap((part) => narrow(part) ?? []);
+  const narrowed = [...waiting].flatMap((part) => narrow(part) ?? []);
   return [...safe, ...narrowed, safe.length === 0 ? behind : after(behind, allOf(safe))];
 }
 

@@ -217,11 +217,10 @@ export function relatedRows(
   { to, where }: { readonly to: PlanTable; readonly where: Predicate },
   around: Around,
 ): RelatedRows {
-  const parts = conjuncts(where);
-  const { from, row } = openPlace(to, { ...around, isNumbered: parts.some(isLeaky) });
+  const { from, row } = openPlace(to, { ...around, isNumbered: () => isLeaky(where) });
   const site = siteOf(row, around);
   const conditions = around.link === null ? [] : [around.link(row)];
-  if (!row.filtered) conditions.push(...conditionsSql(parts, site));
+  if (!row.filtered) conditions.push(...conditionsSql(conjuncts(where), site));
   return { from, conditions, site };
 }
 

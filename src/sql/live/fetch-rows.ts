@@ -121,7 +121,7 @@ function byKeys(request: FetchRequest, keyed: Keyed): Sql {
     });
   if (about === null)
     return sql`select ${values} from ${keys} cross join lateral (${someRows(request, { ...top, link })}) l`;
-  const { from, row } = openPlace(about.table, { ...top, isNumbered: false });
+  const { from, row } = openPlace(about.table, { ...top, isNumbered: () => false });
   const called = someRows(request, { ...top, rows: siteOf(row, top).rows });
   return sql`select ${values} from ${keys} join ${from} on ${link(row)} cross join lateral (${called}) l`;
 }

@@ -17,7 +17,7 @@ export interface OpenPlace {
 export interface PlaceSite {
   readonly rows: RowsInScope;
   readonly build: Build;
-  readonly isNumbered: boolean;
+  readonly isNumbered: () => boolean;
 }
 
 /** The rows of a place, from the leaf of its table or from a call. */
@@ -39,5 +39,5 @@ function baseRows(table: PlanTable, leaf: Leaf, alias: string, site: PlaceSite):
   }
   const row = (): Sql => rowOf(site.rows, call.row ?? -1).whole();
   const called = callSql(call, { params: site.build.params, row });
-  return fromCall(table, call, called, { alias, isNumbered: site.isNumbered });
+  return fromCall(table, call, called, { alias, isNumbered: site.isNumbered() });
 }

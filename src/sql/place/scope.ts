@@ -19,8 +19,8 @@ export interface RowScope {
   whole(): Sql;
 }
 
-/** Rows that an expression may refer to, by the id of their place. */
-export type RowsInScope = ReadonlyMap<number, RowScope>;
+/** Rows that an expression may refer to: the innermost, and those around it. */
+export type RowsInScope = { readonly row: RowScope; readonly around: RowsInScope } | null;
 
 /** What stays the same while one statement is built, and its alias counter. */
 export interface Build {
@@ -60,7 +60,7 @@ export interface Site {
 
 /** One more row, as an expression sees it. */
 export function siteOf(row: RowScope, { rows, build }: Pick<Site, 'rows' | 'build'>): Site {
-  return { row, rows: new Map([...rows, [row.table.id, row]]), build };
+  return { row, rows: { row, around: rows }, build };
 }
 
 /** What a select stands in. */
@@ -73,7 +73,7 @@ export interface Around {
 
 /** A select that nothing is around. */
 export function atTop(build: Build): Around {
-  return { rows: new Map(), build, link: null };
+  return { rows: null, build, link: null };
 }
 
 /** A row read straight from its FROM item. A computed column was fetched with the rest, or is computed here. */
@@ -111,7 +111,9 @@ function wholeRow({ ref }: PlanTable, alias: string): Sql {
 
 /** The row of a place that encloses the current row. */
 export function rowOf(rows: RowsInScope, id: number): RowScope {
-  return must(rows.get(id), `row of place ${id}`);
+  let found = rows;
+  while (found !== null && found.row.table.id !== id) found = found.around;
+  return must(found, `row of place ${id}`).row;
 }
 
 /** What an inner select is built with, and whether it may leave out rows that its filter lets through. */

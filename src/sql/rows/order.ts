@@ -75,7 +75,7 @@ function overRelated(value: (right: Site) => Sql, step: OrderStep | undefined, l
 function follow(left: RowScope, step: OrderStep, site: JoinSite): RowScope {
   const start = startOf(left.table, step.join);
   const conditions = normalForms(step.where, step.to, site.build.params);
-  const known = findShared(site.from.shared, start, conditions);
+  const known = findShared(site.from.shared, start, () => conditions);
   if (known !== undefined) return known.scope;
   const next = relatedRows(step, joinedTo(siteOf(left, site), step.join));
   if (!step.join.unique) return followFirst(next, step, site);

@@ -38,7 +38,7 @@ export function allRows(from: PlanTable, where: Predicate): Select {
 /** Builds joins, filter and order of a select. */
 export function openRows(select: Select, around: Around): OpenRows {
   const { build, link } = around;
-  const isNumbered = mustOrderAlike(select, build) || conjuncts(select.where).some(isLeaky);
+  const isNumbered = (): boolean => mustOrderAlike(select, build) || isLeaky(select.where);
   const base = openPlace(select.from, { ...around, isNumbered });
   const from: FromList = { items: [base.from], shared: [] };
   const site = { ...siteOf(base.row, around), from, shared: from.shared };

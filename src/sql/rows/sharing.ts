@@ -42,16 +42,17 @@ export function startOf(left: PlanTable, { name }: Join): JoinStart {
   return { place: left.id, relationship: name };
 }
 
-/** Finds a join whose row is the same one that this relationship, under this filter, would give. */
+/** Finds a join whose row is the same one that this relationship, under a filter with these normal forms, would give. */
 export function findShared(
   shared: readonly SharedJoin[],
   { place, relationship }: JoinStart,
-  wanted: ReadonlySet<string>,
+  formsWanted: () => ReadonlySet<string>,
 ): SharedJoin | undefined {
-  return shared.find(
+  const there = shared.filter(({ start }) => start.place === place && start.relationship === relationship);
+  if (there.length === 0) return undefined;
+  const wanted = formsWanted();
+  return there.find(
     (join) =>
-      join.start.place === place &&
-      join.start.relationship === relationship &&
       [...wanted].every((condition) => join.conditions.has(condition)) &&
       (!join.optional || wanted.size === join.conditions.size),
   );

@@ -96,7 +96,7 @@ function objectField(field: ObjectField, site: ShapeSite): Sql {
   const { join, select } = field;
   const around = joinedTo(site, join);
   if (!join.unique) return oneJson({ ...select, orderBy: select.from.key.map(byColumn), limit: 1 }, around);
-  const conditions = normalForms(select.where, select.from, site.build.params);
+  const conditions = () => normalForms(select.where, select.from, site.build.params);
   const shared = findShared(site.shared, startOf(site.row.table, join), conditions);
   return shared === undefined
     ? oneJson({ ...select, orderBy: [], limit: null }, around)
