@@ -83,7 +83,7 @@ interface Bound<Compiled> {
  * Only plans up to this size are also kept as the last of their operation: a short text with fragments can make a plan of
  * thousands of fields.
  */
-const SMALL_PLAN = 100;
+const SMALL_PLAN = 300;
 
 /** All that a plan of one operation depends on. */
 interface PlanKey {

@@ -5,7 +5,7 @@ import { NearjoinError } from '../core/errors.ts';
 export interface PlanLimits {
   /** Nesting of selections, of conditions, and of fragments. */
   readonly maxDepth: number;
-  /** Fields selected and conditions, fragments counted each time they are used. */
+  /** Fields selected and conditions, fragments counted each time they are used, and what row rules add. */
   readonly maxNodes: number;
   readonly maxRootFields: number;
 }

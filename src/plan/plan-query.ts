@@ -64,7 +64,7 @@ export function planQuery(input: PlanInput): QueryPlan {
   checkCached(variables, operation.directives);
   const budget = new Budget(limits, limitsOf(catalog.limits, role));
   const fragments = checkedFragments(document, operation, budget);
-  const [params, places] = [new Params(), new Places(catalog)];
+  const [params, places] = [new Params(), new Places(catalog, budget)];
   const planning: Planning = {
     catalog,
     role,

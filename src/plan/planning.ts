@@ -22,9 +22,15 @@ export interface Planning {
   readonly budget: Budget;
   readonly computed: ComputedColumns;
   /** Conditions on hidden cells by place and column. */
-  readonly guards: Map<string, Predicate>;
+  readonly guards: Map<string, Guard>;
   /** Arguments of fields as texts. */
   readonly printed: WeakMap<FieldNode, string>;
+}
+
+/** The condition under which a cell is shown, and how many nodes of the budget it takes. */
+export interface Guard {
+  readonly guard: Predicate;
+  readonly nodes: number;
 }
 
 /** A table at a place, as the role sees it. */

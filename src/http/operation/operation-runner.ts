@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
 import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
@@ -34,6 +35,9 @@ export interface OperationRunnerOptions extends ReadParts {
   readonly metrics: Metrics;
   readonly log: Log;
 }
+
+/** A plan of so many nodes lets everything else have its turn before statements are written for it: that takes as long again. */
+const LARGE_PLAN = 1_000;
 
 const AWAY: ReadonlySet<string> = new Set(['source-unavailable', 'target-unavailable']);
 
@@ -128,6 +132,7 @@ export class OperationRunner {
     } catch (error) {
       return this.#failed(error);
     }
+    if (prepared.read.plan.plan.nodes > LARGE_PLAN) await setImmediate();
     try {
       const { body, targets } = await this.#read(prepared);
       return { kind: 'data', body, targets };

@@ -2,6 +2,7 @@ import type { Catalog, Column, Relationship, RemoteOptions, Table } from '../../
 import { NO_TYPES } from '../../catalog/type/held-type.ts';
 import { keptIn } from '../../core/kept-in.ts';
 import { type SourceName, tableKey } from '../../core/names.ts';
+import type { Budget } from '../budget.ts';
 import type { Join, PlanTable, Predicate, RemoteUse } from '../plan.ts';
 import { conjuncts } from '../predicates.ts';
 import type { RowsCall } from '../rows-call.ts';
@@ -34,17 +35,24 @@ export interface Followed {
   readonly to: Place;
 }
 
+/** What a place costs, beside the field or condition that leads there, counted in fields: its rows are a subquery or a join. */
+const WEIGHT_OF_PLACE = 3;
+
 /** Hands out places, and notes which remote tables and columns the plan reads. */
 export class Places {
   readonly #sources: Catalog['sources'];
   readonly #places: { readonly place: Place; readonly columns: Column[] }[] = [];
 
-  constructor({ sources }: Pick<Catalog, 'sources'>) {
+  readonly #budget: Pick<Budget, 'spend'>;
+
+  constructor({ sources }: Pick<Catalog, 'sources'>, budget: Pick<Budget, 'spend'>) {
     this.#sources = sources;
+    this.#budget = budget;
   }
 
   /** A new place for a table, or for rows like it that a call answers. */
   open(table: Table, scope: Scope, call: RowsCall | null = null): Place {
+    this.#budget.spend('$', WEIGHT_OF_PLACE);
     const columns: Column[] = [];
     const names = new Set<string>();
     const permitted: Predicate[] = [];

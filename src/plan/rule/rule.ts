@@ -33,6 +33,7 @@ function planObject(context: RuleContext, rule: Json): Predicate {
 
 function planMember(context: RuleContext, key: string, value: Json): Predicate {
   const { table } = context.place;
+  context.planning.budget.spend('$');
   switch (ruleMember(key)) {
     case '_and':
       return and(listOf(context, value).map((part) => planObject(context, part)));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NumberText } from '../../../src/plan/value/input.ts';
-import { refusal } from './plan-for.ts';
+import { planFor, refusal } from './plan-for.ts';
 
 const code = 'query-too-complex';
 
@@ -44,6 +44,15 @@ test('wide requests are refused with the limit they pass', () => {
   expect(refusal({ query: `{ ${roots} }` })?.message).toBe('query is too complex: more than 200 root fields');
   const conditions = Array.from({ length: 10_001 }, () => '{id: {_eq: 1}}').join(' ');
   expect(refusal({ query: `{ order(where: {_or: [${conditions}]}) { id } }` })?.code).toBe(code);
+});
+
+test('what a field costs beside itself counts: rows that it leads to, and the rules of the role there', () => {
+  const nodes = (query: string, role: string): number => planFor({ query, role }).nodes;
+  expect({
+    columns: nodes('{ order { id note } }', 'admin'),
+    rows: nodes('{ order { user { name } } }', 'admin'),
+    rule: nodes('{ order { id note } }', 'buyer'),
+  }).toEqual({ columns: 6, rows: 9, rule: 11 });
 });
 
 test('names of objects’ own members mean nothing', () => {

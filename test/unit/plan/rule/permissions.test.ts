@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../../src/core/json/json-text.ts';
 import { catalogOf } from '../../../support/catalog.ts';
-import { bound, printed, refusal } from '../plan-for.ts';
+import { bound, planFor, printed, refusal } from '../plan-for.ts';
 
 const MANY = Array.from({ length: 51 }, (_, i) => i);
 
@@ -116,6 +116,13 @@ test.each([
 ])('a cell that an inherited role does not see is null to it: %s', (where, rule) => {
   const text = printed({ catalog: STAFF, role: 'both', query: `{ employee(where: ${where}) { name } }` });
   expect(/where \(.*\) and (.*)\)$/m.exec(text)?.[1]).toBe(rule);
+});
+
+test('the condition on a cell counts wherever the cell is shown', () => {
+  const nodes = (fields: string): number =>
+    planFor({ catalog: STAFF, role: 'both', query: `{ employee { ${fields} } }` }).nodes;
+  const [once, twice] = [nodes('id'), nodes('id again: id')];
+  expect(twice - once).toBe(2);
 });
 
 test('an inherited role aggregates over cells as it sees them, with the largest limit on nodes', () => {
