@@ -1,10 +1,8 @@
-import kafkajs from 'kafkajs';
-
-// It is CommonJS, and Node does not find these two among its exports by name.
-const { CompressionCodecs, CompressionTypes } = kafkajs;
+import { kafkajs } from './kafkajs.ts';
 
 /** Teaches kafkajs, which comes with gzip alone, the other compressions that brokers and producers use. */
 export function readAllCompressions(): void {
+  const { CompressionCodecs, CompressionTypes } = kafkajs();
   CompressionCodecs[CompressionTypes.Snappy] = () => ({ decompress: unpackSnappy });
   CompressionCodecs[CompressionTypes.LZ4] = () => ({ decompress: unpackLz4 });
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({ decompress: unpackZstd });

@@ -1,9 +1,10 @@
-import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
+import type { Admin, Kafka, KafkaConfig, SASLOptions } from 'kafkajs';
 import { must } from '../../src/core/assert.ts';
 import { messageOf } from '../../src/core/errors.ts';
 import type { Log } from '../../src/core/log.ts';
 import { ConnectorError } from '../connector.ts';
 import { readAllCompressions } from './compression.ts';
+import { kafkajs } from './kafkajs.ts';
 import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
 /** One partition of a topic. */
@@ -30,14 +31,15 @@ export interface KafkaClient {
 /** A kafkajs client with our settings. */
 export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
   readAllCompressions();
-  return new Kafka({
+  const library = kafkajs();
+  return new library.Kafka({
     ...connectionOf(cluster),
     clientId: name,
     connectionTimeout: timings.requestMs,
     authenticationTimeout: timings.requestMs,
     requestTimeout: timings.requestMs,
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 2_000 },
-    logLevel: logLevel.NOTHING,
+    logLevel: library.logLevel.NOTHING,
   });
 }
 

@@ -2,7 +2,6 @@ import { type CatalogWatch, openCatalogWatch } from '../catalog/watch.ts';
 import { applyMetadata } from '../commands/run.ts';
 import type { Config } from '../config.ts';
 import { OutdatedQueries } from '../graphql/outdated-queries.ts';
-import { readDirectory } from '../metadata/directory/read-directory.ts';
 import { type MetadataStore, openMetadataStore } from '../metadata/store.ts';
 import type { Log } from '../ops/log.ts';
 import type { Closing } from './closing.ts';
@@ -54,6 +53,7 @@ async function openStore(url: string, log: Log): Promise<MetadataStore> {
 
 async function applyDirectory(directory: string, { store, watch }: Control, log: Log): Promise<void> {
   try {
+    const { readDirectory } = await import('../metadata/directory/read-directory.ts');
     const inconsistent = await applyMetadata(await readDirectory(directory), { store, watch });
     for (const { name, reason } of inconsistent) log.warn({ name, reason }, 'inconsistent metadata');
     log.info({ directory, inconsistent: inconsistent.length }, 'metadata directory applied');

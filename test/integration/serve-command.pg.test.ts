@@ -118,6 +118,18 @@ describe('a configuration that cannot work ends the start with one readable line
   });
 });
 
+test('neither Kafka’s client nor YAML is loaded before it is used', async () => {
+  const script = `import { createRequire } from 'node:module';
+    await import(${JSON.stringify(new URL('../../dist/src/serve.js', import.meta.url).href)});
+    process.stdout.write(Object.keys(createRequire('/').cache).join('\\n'));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script]);
+  let loaded = '';
+  child.stdout.on('data', (chunk: Buffer) => (loaded += chunk.toString()));
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(loaded).toMatch(/node_modules.pg.lib/);
+  expect(loaded).not.toMatch(/node_modules.(kafkajs|yaml)/);
+});
+
 test('where it serves is said whatever the level of the log; a port that is taken is said', async () => {
   const first = await serving({ NEARJOIN_LOG_LEVEL: 'error' });
   expect(first.log.map((line) => JSON.parse(line))).toMatchObject([{ msg: 'ready', url: first.url }]);
