@@ -127,3 +127,21 @@ describe.each(SERVERS)('tables that are followed on %s', (which) => {
     });
   });
 });
+
+test('what a target was identified over is asked on: its slot and its position take no other session', async () => {
+  await withConnector('target', [], async (connector, database) => {
+    const sessions = async (): Promise<readonly number[]> => {
+      const { rows } = await database.query<{ pid: number }>(
+        `select pid from pg_stat_activity
+         where datname = current_database() and backend_type = 'client backend' and application_name = 'nearjoin'`,
+      );
+      return rows.map(({ pid }) => pid);
+    };
+    await connector.identify();
+    const identified = await sessions();
+    expect(identified).toHaveLength(1);
+    await connector.slotHealth();
+    await connector.position();
+    expect(await sessions()).toEqual(identified);
+  });
+});

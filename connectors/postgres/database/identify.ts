@@ -7,6 +7,8 @@ import { parseAncestors } from '../history.ts';
 import type { Target } from '../settings.ts';
 import { refuseOtherReader } from '../slot.ts';
 
+const STANDBY = 'the target is a standby: connect to its primary';
+
 interface Server {
   readonly version: number;
   readonly wal_level: string;
@@ -23,7 +25,10 @@ export async function identify(admin: AdminPool, closing: AbortSignal): Promise<
   const { target } = admin;
   target.history.expect(null);
   const reading = readIdentity(target, closing);
-  reading.catch(() => undefined); // told below, unless there is more to tell
+  const identity = await reading.catch(() => null); // what went wrong is told below, unless there is more to tell
+  target.history.expect(identity);
+  // Older connections may lead anywhere. Those made from now on are told to lead to the same server, and are kept.
+  admin.renew();
   const server = await admin.row<Server>(
     `select
        current_setting('server_version_num')::int as version,
@@ -37,16 +42,13 @@ export async function identify(admin: AdminPool, closing: AbortSignal): Promise<
   const fault = faultOf(server);
   if (fault !== null) throw new ConnectorError('unfit', fault);
   await refuseOtherReader(admin);
-  const identity = await reading;
-  target.history.expect(identity);
-  admin.renew(); // older connections may lead anywhere
-  return identity;
+  return identity ?? (await reading);
 }
 
 function faultOf(server: Server): string | null {
   const unfit = unfitTarget(server.version);
   if (unfit !== null) return unfit;
-  if (server.is_standby) return 'the target is a standby: connect to its primary';
+  if (server.is_standby) return STANDBY;
   if (server.wal_level !== 'logical') {
     return (
       `the target runs with wal_level = ${server.wal_level}: ` +
@@ -71,7 +73,11 @@ async function readIdentity(target: Target, closing: AbortSignal): Promise<Targe
       'IDENTIFY_SYSTEM',
     );
     // Over the same connection: by this moment other connections are told to lead to the same server.
-    const started = await own.client.query<{ at: string }>(`select ${STARTED_AT} as at`);
+    const started = await own.client.query<{ at: string; is_standby: boolean }>(
+      `select ${STARTED_AT} as at, pg_is_in_recovery() as is_standby`,
+    );
+    // Another connection says so for good; by then it may be promoted.
+    if (started.rows[0]?.is_standby === true) throw new ConnectorError('retry', STANDBY);
     const [row] = result.rows;
     const startedAt = started.rows[0]?.at;
     if (row === undefined || startedAt === undefined)

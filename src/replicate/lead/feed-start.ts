@@ -33,7 +33,9 @@ export async function findStart(
 ): Promise<Start> {
   const { connector, options, lease, control } = scene;
   const { identity } = means;
-  const [slot, written] = await Promise.all([connector.slotHealth(), connector.position()]);
+  // One after the other, over one connection: to make another takes longer.
+  const slot = await connector.slotHealth();
+  const written = await connector.position();
   const decision = decideStart({ stored, identity, slot, connector: connector.kind, written });
   if (decision.kind === 'resume') {
     const { after } = decision;
