@@ -121,13 +121,31 @@ function createTable(table: TableModel): string {
     const reference = isEnum ? ` references ${enumTableOf(table.database)}` : '';
     return `${quoted(name)} ${sql}${notNull ? ' not null' : ''}${reference}`;
   });
-  return `create table ${relation(table)} (${columns.join(', ')}, primary key (${table.key.map(quoted).join(', ')}))`;
+  const made = `create table ${relation(table)} (${columns.join(', ')}, primary key (${table.key.map(quoted).join(', ')}))`;
+  const names = table.isPartitioned ? partitions(table) : [relation(table)];
+  const parts = names.map(
+    (name, i) =>
+      `create table ${name} partition of ${relation(table)} for values with (modulus ${names.length}, remainder ${i})`,
+  );
+  return [
+    table.isPartitioned ? `${made} partition by hash (${quoted(table.key[0] ?? '')})` : made,
+    ...(table.isPartitioned ? parts : []),
+    ...(table.hasFullIdentity ? names.map((name) => `alter table ${name} replica identity full`) : []),
+  ].join('; ');
 }
 
-/** Rows whose key is taken are left out. */
-export function insertRows(table: TableModel, rows: readonly Row[]): string {
+function partitions({ schema, name }: TableModel): readonly string[] {
+  return [0, 1].map((i) => relation({ schema, name: `part ${i} of ${name.slice(-40)}` }));
+}
+
+/** Rows whose key is taken are left out, or else what is said is done. */
+export function insertRows(
+  table: TableModel,
+  rows: readonly Row[],
+  otherwise = 'on conflict do nothing',
+): string {
   const values = rows.map((row) => `(${row.map((cell) => text(cell)).join(', ')})`);
-  return `insert into ${relation(table)} (${table.columns.map(({ name }) => quoted(name)).join(', ')}) values ${values.join(', ')} on conflict do nothing`;
+  return `insert into ${relation(table)} (${table.columns.map(({ name }) => quoted(name)).join(', ')}) values ${values.join(', ')} ${otherwise}`;
 }
 
 export function relation({ schema, name }: Pick<TableModel, 'schema' | 'name'>): string {

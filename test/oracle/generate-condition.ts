@@ -2,6 +2,7 @@ import type { Random } from './random.ts';
 import {
   BAD_JSON_PATHS,
   BAD_PATTERNS,
+  hasEquality,
   isUnreadable,
   JSON_PATHS,
   KEY_VALUES,
@@ -100,7 +101,7 @@ function columnPair({ random, root }: Scene, table: TableModel): Condition {
  * for every row which number it is. Their twins differ in the columns alone.
  */
 export function counted(random: Random, { relationship, view }: ArrayOf): readonly Condition[] {
-  const countable = view.columns.filter(({ type }) => type !== 'json');
+  const countable = view.columns.filter(({ type }) => hasEquality(type));
   const of = {
     relationship: relationship.name,
     filter: null,
@@ -158,6 +159,18 @@ function calledOver(random: Random, columns: readonly ColumnModel[]): Called {
       value: random.values.chance(0.5),
     };
   }
+  if (doubles.length > 0 && random.chance(0.3)) {
+    const name = random.pick(['stddev_samp', 'var_samp', 'corr', 'covar_samp'] as const);
+    const one = random.pick(doubles).name;
+    return {
+      function: name,
+      columns: isPaired(name) ? [one, random.pick(doubles).name] : [one],
+      distinct: false,
+      operator: random.pick(COMPARED),
+      // No value that could depend on the order in which rows are added up.
+      value: random.values.pick([0.7, -0.3, 1.9, 3.3]),
+    };
+  }
   if (doubles.length > 0 && random.chance(0.5)) {
     return {
       function: random.pick(['sum', 'avg', 'min', 'max'] as const),
@@ -167,7 +180,7 @@ function calledOver(random: Random, columns: readonly ColumnModel[]): Called {
       value: random.values.pick([0, 0.5, -1.5, 3, 4.5]),
     };
   }
-  const countable = columns.filter(({ type }) => type !== 'json');
+  const countable = columns.filter(({ type }) => hasEquality(type));
   return {
     function: 'count',
     columns: random.chance(0.5) ? random.values.some(countable, 0, 2).map(({ name }) => name) : [],
@@ -175,6 +188,17 @@ function calledOver(random: Random, columns: readonly ColumnModel[]): Called {
     operator: random.pick(COMPARED),
     value: random.values.int(0, 3),
   };
+}
+
+/** Whether a function is over pairs of values. */
+function isPaired(name: Called['function']): boolean {
+  return name === 'corr' || name === 'covar_samp';
+}
+
+/** The arguments of an aggregate in a condition, of which there are some. */
+export function aggregateArguments<T>(name: Called['function'], columns: readonly T[]): unknown {
+  if (name === 'count') return columns;
+  return isPaired(name) ? { Y: columns[0], X: columns[1] } : columns[0];
 }
 
 function onColumn({ random, isRule, hostile }: Scene, column: ColumnModel): Condition {

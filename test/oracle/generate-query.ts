@@ -1,6 +1,6 @@
 import { condition, countableLists, counted } from './generate-condition.ts';
 import { Random } from './random.ts';
-import { typeOf, type Value } from './value-types.ts';
+import { hasEquality, typeOf, type Value } from './value-types.ts';
 import {
   type ColumnModel,
   type Condition,
@@ -368,7 +368,7 @@ function ordering(scene: Scene, view: View, depth: number): readonly Ordering[] 
 }
 
 function aggregateOrder(random: Random, view: View): Ordering['by'] {
-  const name = random.pick(['min', 'max', 'sum', 'avg', 'var_pop']);
+  const name = random.pick([...NUMBER_FUNCTIONS, 'min', 'max', 'min', 'max']);
   const fitting = view.columns.filter(({ type }) =>
     functionsOf(typeOf(type).aggregates, false).includes(name),
   );
@@ -470,7 +470,7 @@ function parts(scene: Scene, view: View, depth: number, way: readonly Step[]): r
 function computed(random: Random, view: View): readonly Computed[] {
   const found: Computed[] = random.chance(0.1) ? [{ kind: 'typename', alias: 't' }] : [];
   if (found.length > 0 && random.chance(0.5)) return found;
-  const countable = view.columns.filter(({ type }) => type !== 'json');
+  const countable = view.columns.filter(({ type }) => hasEquality(type));
   const count = (): Computed => ({
     kind: 'count',
     alias: `v${found.length}`,

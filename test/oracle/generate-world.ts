@@ -148,6 +148,8 @@ function tableModel(random: Random, index: number, database: string): TableModel
     permissions: [],
     isView: random.chance(0.12),
     isQuery: false,
+    isPartitioned: random.chance(0.15),
+    hasFullIdentity: random.chance(0.15),
     isSparse: random.chance(0.2),
     rows: [],
   };

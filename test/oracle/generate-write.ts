@@ -13,13 +13,19 @@ export interface Write {
 /** Long and hard to compress, so that it is stored apart from its row and later left out of the row's changes. */
 const STORED_APART = `(select string_agg(md5(i::text), '') from generate_series(1, 300) i)`;
 
-/** Inserts, updates, key changes, deletes, now and then a truncate or a value stored apart from its row; to any database or to one. */
+/**
+ * Inserts, updates, key changes, deletes, now and then a truncate or a value stored apart from its row; to any database or to one.
+ * Some are taken back.
+ */
 export function generateWrite(random: Random, world: World, within?: string): Write {
   const database = within ?? random.pick(databasesOf(world));
   const tables = world.tables.filter((table) => table.database === database);
   return {
     database,
-    statements: Array.from({ length: random.int(1, 6) }, () => statement(random, random.pick(tables))),
+    statements: Array.from({ length: random.int(1, 6) }, () => {
+      const made = statement(random, random.pick(tables));
+      return random.chance(0.1) ? `savepoint s; ${made}; rollback to s` : made;
+    }),
   };
 }
 
@@ -39,7 +45,13 @@ function statement(random: Random, table: TableModel): string {
   const long = others.find(({ type, name }) => type === 'text' && name === 'c_text');
   if (dice < 21 && long !== undefined)
     return `update ${relation(table)} set ${quoted(long.name)} = ${STORED_APART} where ${at}`;
-  return insertRows(table, [row]);
+  return dice < 24 ? upsert(random, table, row) : insertRows(table, [row]);
+}
+
+/** A row that takes the place of the one with its key, but for most of its columns. */
+function upsert(random: Random, table: TableModel, row: Row): string {
+  const taken = `on conflict (${table.key.map(quoted).join(', ')}) do update set`;
+  return insertRows(table, [row], `${taken} ${assignments(table, row, random.some(table.columns, 1, 2))}`);
 }
 
 function assignments(table: TableModel, row: Row, columns: TableModel['columns']): string {

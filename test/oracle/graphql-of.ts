@@ -1,3 +1,4 @@
+import { aggregateArguments } from './generate-condition.ts';
 import {
   type Call,
   type Computed,
@@ -404,7 +405,9 @@ class Printing {
     return {
       [this.#aggregateOf(given.relationship)]: {
         [given.function]: {
-          ...(isCount ? { arguments: this.#sendList(columns, names, within) } : { arguments: names[0] }),
+          ...(isCount
+            ? { arguments: this.#sendList(columns, names, within) }
+            : { arguments: aggregateArguments(given.function, names) }),
           ...(isCount ? { distinct: this.#send('Boolean', given.distinct, within) } : {}),
           ...(given.filter === null ? {} : { filter: this.#nested(to, given.filter, within) }),
           predicate: { [spellingOf(this.#world).field(given.operator)]: compared },

@@ -1,5 +1,6 @@
 import type { MoreMetadata } from '../support/lane.ts';
 import { functionNamed, nativeCode, sessionOf, twinFunction, usesEnum, viewNamed } from './database-of.ts';
+import { aggregateArguments } from './generate-condition.ts';
 import { isList } from './graphql-of.ts';
 import { Random } from './random.ts';
 import { typeOf } from './value-types.ts';
@@ -91,7 +92,7 @@ function queryMetadata(
     fields: table.columns.map(({ field, type }) => ({
       name: field,
       // Of a domain a statement answers the base type.
-      type: { scalar: type === 'positive' ? 'integer' : typeOf(type).bare, nullable: true },
+      type: { scalar: typeOf(type).domainOf ?? typeOf(type).bare, nullable: true },
     })),
     select_permissions: table.permissions.map(({ role, columns, filter, limit }) => ({
       role,
@@ -301,11 +302,10 @@ function aggregateJson(
 ): Json {
   const to = tableNamed(within.world, relationshipNamed(table, rule.relationship).to);
   const { columns, distinct, filter } = rule;
-  const isCount = rule.function === 'count';
   return {
     [`${rule.relationship}_aggregate`]: {
       [rule.function]: {
-        ...(columns.length === 0 ? {} : { arguments: isCount ? columns : columns[0] }),
+        ...(columns.length === 0 ? {} : { arguments: aggregateArguments(rule.function, columns) }),
         ...(distinct ? { distinct } : {}),
         ...(filter === null ? {} : { filter: ruleJson(within, to, filter) }),
         predicate: operatorJson(within, rule.operator, rule.value),

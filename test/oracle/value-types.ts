@@ -20,6 +20,8 @@ export interface ValueType {
   /** Other databases may hold it as text and so sort it differently. */
   readonly own?: boolean;
   readonly list?: boolean;
+  /** The base type, of a domain. */
+  readonly domainOf?: string;
   /** A reference into an enum table of its database. */
   readonly isEnum?: boolean;
 }
@@ -257,8 +259,51 @@ export const TYPES = {
     list: true,
     own: true,
   }),
+  varbit: define({ sql: 'varbit', family: 'varbit', values: same('101', '1', '', '1010') }),
+  macaddr: define({
+    sql: 'macaddr',
+    family: 'macaddr',
+    values: same('08:00:2b:01:02:03', '00:00:00:00:00:01'),
+  }),
+  cidr: define({ sql: 'cidr', values: same('10.0.0.0/8', '10.1.2.3/32', '::/0') }),
+  oid: define({ sql: 'oid', values: same('0', '1', '4294967295') }),
+  name: define({ sql: 'name', values: same('a', 'B', '') }),
+  tsvector: define({ sql: 'tsvector', values: same("'a':1 'b':2", "'b':2A", '') }),
+  multirange: define({ sql: 'int4multirange', values: same('{[1,3),[5,9)}', '{}', '{(,2)}') }),
+  point: define({ sql: 'point', values: same('(1,2)', '(0.5,-1)'), operators: [] }),
+  xml: define({ sql: 'xml', values: same('<a>b</a>', 'text'), operators: [] }),
+  numerics: define({
+    sql: 'numeric[]',
+    scalar: 'numeric',
+    values: pairs({ '{}': [], '{1.10}': [1.1], '{-2,3.5}': [-2, 3.5] }),
+    operators: ARRAYS,
+    list: true,
+  }),
+  documents: define({
+    sql: 'jsonb[]',
+    scalar: 'jsonb',
+    values: pairs({ '{}': [], '{"{\\"a\\": 1.50}",null}': [] }),
+    operators: [],
+    list: true,
+  }),
+  pair: define({ sql: 'pair', values: same('(1,x)', '(,)', '(-2,"a, ""b""")'), operators: [], own: true }),
+  store: define({
+    sql: 'hstore',
+    values: same('"a"=>"1"', '"a"=>NULL, "b"=>"x"', ''),
+    operators: [],
+    own: true,
+  }),
+  slug: define({
+    sql: 'slug',
+    domainOf: 'text',
+    scalar: 'String',
+    values: same('a', 'b', 'ab', 'B'),
+    operators: COMPARISONS,
+    own: true,
+  }),
   positive: define({
     sql: 'positive',
+    domainOf: 'integer',
     scalar: 'Int',
     values: read('1', '2', '5', '7'),
     family: 'integer',
@@ -278,6 +323,9 @@ export function typeOf(name: TypeName): ValueType {
 export const TYPE_DDL: readonly string[] = [
   'create extension citext',
   'create extension ltree',
+  'create extension hstore',
+  'create type pair as (one integer, two text)',
+  `create domain slug as text check (value <> '')`,
   `create type mood as enum ('sad', 'ok', 'happy')`,
   'create domain positive as integer check (value > 0)',
 ];
@@ -323,7 +371,17 @@ const READS_ALL: readonly TypeName[] = [
   'jsonb',
   'texts',
   'mood',
+  'name',
+  'tsvector',
+  'slug',
 ];
+
+const WITHOUT_EQUALITY: readonly TypeName[] = ['json', 'point', 'xml'];
+
+/** Whether values of the type can be told apart, and so counted once each. */
+export function hasEquality(type: TypeName): boolean {
+  return !WITHOUT_EQUALITY.includes(type);
+}
 
 /** Whether the type refuses that text. */
 export function isUnreadable(type: TypeName): boolean {

@@ -1,3 +1,4 @@
+import type { PredicateFunctionName } from '../../src/catalog/conditions/predicate-functions.ts';
 import { GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../../src/catalog/part/spelling.ts';
 import { type TypeName, typeOf, type Value } from './value-types.ts';
 
@@ -41,6 +42,10 @@ export interface TableModel {
   readonly isView: boolean;
   /** Metadata knows a native query of it, which answers all or none of its rows, in the order of their key. */
   readonly isQuery: boolean;
+  /** Its rows are in partitions. */
+  readonly isPartitioned: boolean;
+  /** Its changes bring the whole row as it was. */
+  readonly hasFullIdentity: boolean;
   /** Most of its cells are null. */
   readonly isSparse: boolean;
   readonly rows: readonly Row[];
@@ -97,7 +102,7 @@ export type Condition =
   | {
       readonly kind: 'aggregate';
       readonly relationship: string;
-      readonly function: 'count' | 'bool_and' | 'bool_or' | 'sum' | 'avg' | 'min' | 'max';
+      readonly function: PredicateFunctionName;
       readonly columns: readonly string[];
       readonly distinct: boolean;
       readonly filter: Condition | null;
@@ -305,7 +310,8 @@ export function isEnumIn({ isView, isQuery }: TableModel, { type }: ColumnModel)
 /** The computed field that is a column's own value; null where a function may not answer the type. */
 export function twinOf(table: TableModel, name: string): string | null {
   const { own, isEnum, sql } = typeOf(columnNamed(table, name).type);
-  if (table.isQuery || own === true || isEnum === true || sql === 'int4range') return null;
+  if (table.isQuery || own === true || isEnum === true || sql === 'int4range' || sql === 'int4multirange')
+    return null;
   return `same_${table.columns.findIndex((column) => column.name === name)}`;
 }
 
