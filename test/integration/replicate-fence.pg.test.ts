@@ -390,3 +390,26 @@ test('no copy is dropped, nor forgotten, by who does not lead any more', async (
   expect(await oldCopies()).toEqual(['pg2__public__item__g1']);
   expect((await first.query('select target from nearjoin.cache_table')).rows).toEqual([{ target: 'pg2' }]);
 });
+
+test('a schema that lacks a part is made anew beside somebody who is reading its status', async () => {
+  const mending = await connect();
+  const { id } = await migrate(mending);
+  await source.query('drop table nearjoin.verification');
+  // As a status is read, but for the wait between its first table and the next.
+  const reading = source.query(`do $$ begin
+    perform from nearjoin.installation;
+    for i in 1 .. 2000 loop
+      exit when exists (select from pg_locks where not granted and database = (select oid from pg_database where datname = current_database()));
+      perform pg_sleep(0.005);
+    end loop;
+    perform from nearjoin.feed;
+  end $$`);
+  await poll('the reader', async () => {
+    const { rows } = await source.query(
+      `select from pg_locks where relation = 'nearjoin.installation'::regclass and mode = 'AccessShareLock'`,
+    );
+    return rows.length > 0;
+  });
+  expect(await migrate(mending)).toEqual({ id, restored: ['verification'] });
+  await reading;
+});

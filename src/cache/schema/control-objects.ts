@@ -39,6 +39,20 @@ export interface Kept {
   readonly generation: number;
 }
 
+/**
+ * The tables, in the order in which they are locked to be changed. Who reads the status begins with the installation, so
+ * nobody does any more once that is locked; the others mostly come to these in this order. In another, they and the change
+ * would wait for one another, time and again while much is read.
+ */
+const LOCKED = ['installation', 'watermark', 'lease', 'cache_table', 'verification', 'feed'];
+
+/** Keeps everybody else from the tables that are there until the transaction ends. */
+export async function lockTables(client: Queryable, missing: readonly string[]): Promise<void> {
+  const there = LOCKED.filter((name) => !missing.includes(name));
+  if (there.length > 0)
+    await client.query(`lock table ${there.map((name) => `nearjoin.${name}`).join(', ')}`);
+}
+
 /** Drops what is left of a damaged set. The copies stay for whoever still reads them; nothing refers to them any more. */
 export async function clearAway(client: Queryable, missing: readonly string[]): Promise<Kept> {
   const paused = missing.includes('feed')

@@ -4,7 +4,7 @@ import { OLDEST_POSTGRES, tooOld } from '../../core/postgres/oldest-postgres.ts'
 import { INSUFFICIENT_PRIVILEGE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import { mayNotCreate } from '../may-not-create.ts';
 import { type Queryable, rowOf, rowsOf } from '../queryable.ts';
-import { clearAway, isNone, missingObjects, putBack } from './control-objects.ts';
+import { clearAway, isNone, lockTables, missingObjects, putBack } from './control-objects.ts';
 
 /** What a source database's `nearjoin` schema says of itself. */
 export interface Installation {
@@ -205,6 +205,7 @@ async function upgrade(client: Queryable): Promise<Installation> {
 async function bringUpToDate(client: Queryable, found: Found | null): Promise<readonly string[]> {
   const missing = await missingObjects(client);
   if (found !== null && isWhole(found, missing)) return [];
+  await lockTables(client, missing);
   const isDamaged =
     found === null ? !isNone(missing) : found.version === VERSIONS.length && missing.length > 0;
   if (!isDamaged) {
