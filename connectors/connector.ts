@@ -218,8 +218,11 @@ export interface Connector {
   open(after: Lsn, last: Commit | null, signal: AbortSignal, isEarly?: boolean): Promise<ChangeStream>;
   /** Resolves when every transaction has ended that runs on the target now, however long that takes. */
   outlast(signal: AbortSignal): Promise<void>;
-  /** Takes a snapshot. When this resolves, every session of the target sees what the snapshot shows. */
-  snapshot(signal: AbortSignal): Promise<Snapshot>;
+  /**
+   * Takes a snapshot, ready to be read by so many at once, as a rule one. When this resolves, every session of the target sees
+   * what the snapshot shows.
+   */
+  snapshot(signal: AbortSignal, readers?: number): Promise<Snapshot>;
   /**
    * Resolves when every session of the target sees these transactions of the stream: one may be in the log, and come,
    * before. Cheap when they do already; throws a ConnectorError when it takes long.

@@ -135,8 +135,8 @@ export class TargetDatabase {
     return this.admin.forceFlush();
   }
 
-  snapshot(signal: AbortSignal): Promise<Snapshot> {
-    return this.while(signal, (until) => openSnapshot(this.admin, until));
+  snapshot(signal: AbortSignal, readers = 1): Promise<Snapshot> {
+    return this.while(signal, (until) => openSnapshot(this.admin, readers, until));
   }
 
   /**

@@ -23,8 +23,8 @@ import {
 import { type Reader, SnapshotReaders } from './snapshot/snapshot-readers.ts';
 import { type Found, hold, lookSql, refuseMisfit, rewritten } from './snapshot/table-check.ts';
 
-/** One keeps the snapshot and two read from it, as a rule: connecting takes as long as the export. */
-const PREPARED = 3;
+/** So many that will read are connected while the snapshot is exported, which takes as long. */
+const MOST_PREPARED = 2;
 /** One statement asks for so many rows by their key. */
 const KEYS_AT_ONCE = 200;
 
@@ -35,10 +35,15 @@ const AS_TEXT: CustomTypesConfig = { getTypeParser: () => (value: string) => val
  * Exports a snapshot through a temporary slot. Only that makes the position exact: a commit can be in the log and
  * not yet visible, so a position read beside an ordinary snapshot would say too much or too little.
  */
-export async function openSnapshot(admin: AdminPool, signal: AbortSignal): Promise<Snapshot> {
+export async function openSnapshot(
+  admin: AdminPool,
+  willRead: number,
+  signal: AbortSignal,
+): Promise<Snapshot> {
   const stop = new AbortController();
   const readers = new SnapshotReaders(admin.target, AbortSignal.any([signal, stop.signal]));
-  for (let at = 0; at < PREPARED; at += 1) readers.prepare();
+  const keeping = 1;
+  for (let at = 0; at < keeping + Math.min(willRead, MOST_PREPARED); at += 1) readers.prepare();
   try {
     const { at, kept } = await exportThrough(admin, readers, signal);
     await untilShown(admin, kept.sees, signal);

@@ -34,7 +34,7 @@ export class CopyMeans {
   prepare(copies: number, run: AbortSignal): void {
     if (copies === 0) return;
     this.sessions.prepare(Math.min(copies, this.#parallel));
-    this.snapshots.prepare(run);
+    this.snapshots.prepare(Math.min(copies, this.#parallel), run);
   }
 
   /** Closes what nobody uses. */

@@ -36,11 +36,11 @@ export class Snapshots {
     this.#oldAfterMs = oldAfterMs;
   }
 
-  /** Begins to take one ahead, for the next reader; without one it stays open until `close`. */
-  prepare(run: AbortSignal): void {
+  /** Begins to take one ahead, for so many who will read from it; without one it stays open until `close`. */
+  prepare(readers: number, run: AbortSignal): void {
     if (this.#current !== null) return;
     const unclaimed = new AbortController();
-    const shared = this.#open(AbortSignal.any([run, unclaimed.signal]));
+    const shared = this.#open(AbortSignal.any([run, unclaimed.signal]), readers);
     shared.users = 1;
     shared.unclaimed = unclaimed;
   }
@@ -69,9 +69,9 @@ export class Snapshots {
     }
   }
 
-  #open(run: AbortSignal): Shared {
+  #open(run: AbortSignal, readers = 1): Shared {
     const shared: Shared = {
-      opening: this.#connector.snapshot(run),
+      opening: this.#connector.snapshot(run, readers),
       openedMs: Number.POSITIVE_INFINITY,
       users: 0,
       unclaimed: null,

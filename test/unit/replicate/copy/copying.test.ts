@@ -84,16 +84,20 @@ test('who stops waiting for a turn leaves it to the next', async () => {
 function snapshots(positions: readonly string[]): {
   readonly connector: Connector;
   readonly open: Set<Lsn>;
+  /** For how many readers each was taken. */
+  readonly taken: (number | undefined)[];
 } {
   const left = [...positions];
   const open = new Set<Lsn>();
-  const snapshot = (): Promise<Snapshot> => {
+  const taken: (number | undefined)[] = [];
+  const snapshot = (_: AbortSignal, readers?: number): Promise<Snapshot> => {
+    taken.push(readers);
     const at = parseLsn(left.shift() ?? '');
     open.add(at);
     const close = (): Promise<void> => Promise.resolve(void open.delete(at));
     return Promise.resolve({ at, close } as Snapshot);
   };
-  return { connector: { snapshot } as unknown as Connector, open };
+  return { connector: { snapshot } as unknown as Connector, open, taken };
 }
 
 test('a young snapshot is shared when it is new enough, and closed after the last use', async () => {
@@ -117,9 +121,9 @@ test('a young snapshot is shared when it is new enough, and closed after the las
 });
 
 test('a snapshot that was prepared is the first one’s who asks, and closed when nobody does', async () => {
-  const { connector, open } = snapshots(['0/10', '0/20', '0/30']);
+  const { connector, open, taken } = snapshots(['0/10', '0/20', '0/30']);
   const pool = new Snapshots(connector, manualClock(), 1_000);
-  pool.prepare(never);
+  pool.prepare(4, never);
   const held = await pool.hold(parseLsn('0/5'), never, never);
   const beside = await pool.hold(parseLsn('0/5'), never, never);
   expect([held.snapshot.at, beside.snapshot.at]).toEqual([parseLsn('0/10'), parseLsn('0/10')]);
@@ -128,14 +132,15 @@ test('a snapshot that was prepared is the first one’s who asks, and closed whe
   await held.release();
   await beside.release();
   expect(open.size).toBe(0);
-  pool.prepare(never);
+  pool.prepare(1, never);
   // What it does not show is read from another.
   const newer = await pool.hold(parseLsn('0/21'), never, never);
   expect([newer.snapshot.at, open.size]).toEqual([parseLsn('0/30'), 1]);
+  expect(taken).toEqual([4, 1, 1]);
   await newer.release();
   const unwanted = snapshots(['0/10']);
   const other = new Snapshots(unwanted.connector, manualClock(), 1_000);
-  other.prepare(never);
+  other.prepare(1, never);
   other.close();
   await poll('the snapshot to be closed', () => unwanted.open.size === 0);
 });
