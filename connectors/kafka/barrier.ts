@@ -34,7 +34,7 @@ export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal)
     }
     throw missing(options);
   } finally {
-    await cursor.close();
+    cursor.close();
   }
 }
 

@@ -159,7 +159,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
     try {
       return await findEnd(cursor, extent, { after, last });
     } finally {
-      await cursor.close();
+      cursor.close();
     }
   }
 

@@ -103,7 +103,7 @@ export class TopicReader {
       });
       await joined;
     } catch (error) {
-      await this.close();
+      this.close();
       throw toConnectorError(error);
     }
     this.#watch = setInterval(() => this.#look(), this.#client.timings.silenceMs / 4);
@@ -132,11 +132,16 @@ export class TopicReader {
     this.#seek(place);
   }
 
-  /** Leaves the group and deletes it from the brokers. */
-  async close(): Promise<void> {
+  /** Reads no more. */
+  close(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#watch !== null) clearInterval(this.#watch);
+    void this.#leave(); // brokers may stay silent for long, and nobody has to wait for them
+  }
+
+  /** Leaves the group and deletes it from the brokers. */
+  async #leave(): Promise<void> {
     const { log } = this.#client;
     const say = (error: unknown): void =>
       log.info({ err: error }, 'a reader of Kafka was not closed cleanly');

@@ -90,8 +90,8 @@ export class EndCursor {
     this.#reader.seek(this.#at, offset);
   }
 
-  close(): Promise<void> {
-    return this.#reader.close();
+  close(): void {
+    this.#reader.close();
   }
 
   #taken(): EndRecord | null {

@@ -128,7 +128,7 @@ export class KafkaStream implements ChangeStream {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#signal.removeEventListener('abort', this.#stop);
-    void this.#reader.close();
+    this.#reader.close();
   }
 
   /** A reader that waits is told from time to time how far the stream is, so that it can see to other things. */

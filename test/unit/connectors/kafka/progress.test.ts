@@ -132,8 +132,8 @@ class Given implements EndReader {
     return Promise.resolve();
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  close(): void {
+    return undefined;
   }
 }
 
