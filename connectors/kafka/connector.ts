@@ -46,7 +46,8 @@ class KafkaConnector extends TargetDatabase implements Connector {
     const { cluster, kafka, name, log } = options;
     super(options, kafka.publication);
     this.#kafka = kafka;
-    this.#client = { cluster, name, log, timings: { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings } };
+    const timings = { ...DEFAULT_KAFKA_TIMINGS, ...options.kafkaTimings };
+    this.#client = { cluster, name, log, timings, entry: { at: 0 } };
   }
 
   /** Debezium's slot. */

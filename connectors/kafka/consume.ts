@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { must } from '../../src/core/assert.ts';
 import type { ConnectorError } from '../connector.ts';
-import { type KafkaClient, kafkaOf, type TopicPartition, toConnectorError } from './topics.ts';
+import { failureOf, type KafkaClient, kafkaOf, type TopicPartition } from './topics.ts';
 
 /** A message of a topic. */
 export interface KafkaRecord {
@@ -104,7 +104,7 @@ export class TopicReader {
       await joined;
     } catch (error) {
       this.close();
-      throw toConnectorError(error);
+      throw failureOf(this.#client, error);
     }
     this.#watch = setInterval(() => this.#look(), this.#client.timings.silenceMs / 4);
   }
@@ -213,12 +213,12 @@ export class TopicReader {
   #look(): void {
     const seconds = Math.round((performance.now() - this.#heardMs) / 1000);
     if (seconds * 1000 < this.#client.timings.silenceMs) return;
-    this.#fail(new Error(`nothing was asked of the brokers for ${seconds} seconds`));
+    this.#fail(new Error(`the brokers have answered nothing for ${seconds} seconds`));
   }
 
   #fail(error: Error): void {
     if (this.#isOver) return;
-    const failure = toConnectorError(error);
+    const failure = failureOf(this.#client, error);
     this.#refuse(failure);
     this.#events.failed(failure);
   }

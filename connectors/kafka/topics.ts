@@ -26,14 +26,18 @@ export interface KafkaClient {
   readonly name: string;
   readonly timings: KafkaTimings;
   readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Which broker of the list is asked first; another one after each failure. */
+  readonly entry: { at: number };
 }
 
 /** A kafkajs client with our settings. */
-export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
+export function kafkaOf({ cluster, name, timings, entry }: KafkaClient): Kafka {
   readAllCompressions();
   const library = kafkajs();
+  const { brokers, ...how } = connectionOf(cluster);
   return new library.Kafka({
-    ...connectionOf(cluster),
+    ...how,
+    brokers: entered(brokers, entry.at),
     clientId: name,
     connectionTimeout: timings.requestMs,
     authenticationTimeout: timings.requestMs,
@@ -43,14 +47,20 @@ export function kafkaOf({ cluster, name, timings }: KafkaClient): Kafka {
   });
 }
 
+/** kafkajs begins with the first, and does not leave one that takes its connection and then says nothing. */
+function entered(brokers: readonly string[], at: number): string[] {
+  const first = at % brokers.length;
+  return [...brokers.slice(first), ...brokers.slice(0, first)];
+}
+
 /** The cluster in kafkajs' words. */
 export function connectionOf({
   brokers,
   tls,
   login,
-}: KafkaCluster): Pick<KafkaConfig, 'brokers' | 'ssl' | 'sasl'> {
+}: KafkaCluster): Pick<KafkaConfig, 'ssl' | 'sasl'> & { readonly brokers: readonly string[] } {
   return {
-    brokers: [...brokers],
+    brokers,
     ...(tls === null ? {} : { ssl: { ...(tls.ca === null ? {} : { ca: tls.ca }), ...tls.identity } }),
     ...(login === null ? {} : { sasl: saslOf(login) }),
   };
@@ -75,7 +85,7 @@ export async function askKafka<T>(client: KafkaClient, ask: (topics: TopicBook) 
     await admin.connect();
     return await ask(new TopicBook(admin));
   } catch (error) {
-    throw toConnectorError(error);
+    throw failureOf(client, error);
   } finally {
     await admin.disconnect().catch((error: unknown) => client.log.info({ err: error }, 'not disconnected'));
   }
@@ -118,17 +128,21 @@ export class TopicBook {
   }
 }
 
-/** A failure of the brokers or of the way to them. Almost all of them pass by themselves. */
-export function toConnectorError(error: unknown): ConnectorError {
+/** A failure of the brokers or of the way to them: almost all of them pass by themselves. The next try begins with another broker. */
+export function failureOf(client: KafkaClient, error: unknown): ConnectorError {
   if (error instanceof ConnectorError) return error;
+  client.entry.at += 1;
   const name = error instanceof Error ? error.name : '';
-  const isUnfit = UNFIT.has(name) || /not authorized/i.test(messageOf(error));
-  return new ConnectorError(
-    isUnfit ? 'unfit' : 'retry',
-    `could not read from Kafka: ${messageOf(error)}`,
-    error,
-  );
+  const said = messageOf(error);
+  const isUnfit = UNFIT.has(name) || /not authorized/i.test(said);
+  const what = SAID_OTHERWISE.get(said) ?? said;
+  return new ConnectorError(isUnfit ? 'unfit' : 'retry', `could not read from Kafka: ${what}`, error);
 }
+
+/** What kafkajs says, and what it means. */
+const SAID_OTHERWISE: ReadonlyMap<string, string> = new Map([
+  ['Broker not connected', 'a broker takes connections and does not answer'],
+]);
 
 /** An unknown compression; a refused log-in. */
 const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { ConfigResourceTypes } from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Supervisor } from '../../src/replicate/supervisor.ts';
-import { FeedRig } from '../support/feed.ts';
+import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
 import { type Debezium, KafkaEstate, PASSWORD } from '../support/kafka/estate.ts';
 import { CARRIED_COLUMNS, CARRIED_ROWS, LOST_COLUMNS } from '../support/kafka/values.ts';
 import { poll } from '../support/poll.ts';
@@ -86,8 +88,8 @@ afterAll(async () => {
   await estate?.close();
 });
 
-function start(cluster = estate.cluster): void {
-  supervisor = rig.start({ kafka: { cluster, feed: debezium.feed } });
+function start(cluster = estate.cluster, kafkaTimings: SupervisorSettings['kafkaTimings'] = {}): void {
+  supervisor = rig.start({ kafka: { cluster, feed: debezium.feed }, kafkaTimings });
 }
 
 async function same(name: string): Promise<readonly string[]> {
@@ -274,6 +276,24 @@ test('a table that Debezium does not publish is refused by name', async () => {
     );
   });
   await same('item');
+});
+
+test('a broker that takes connections and says nothing is passed over', async () => {
+  const taken: Socket[] = [];
+  const silent = createServer((socket) => taken.push(socket.on('error', () => undefined)));
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const { port } = silent.address() as AddressInfo;
+  const { brokers, ...how } = estate.cluster;
+  try {
+    await supervisor.stop();
+    start({ ...how, brokers: [`127.0.0.1:${port}`, ...brokers] }, { requestMs: 1_000 });
+    await rig.target.query("update item set name = 'from another broker' where id = 1");
+    await same('item');
+    expect(taken.length).toBeGreaterThan(0);
+  } finally {
+    for (const socket of taken) socket.destroy();
+    silent.close();
+  }
 });
 
 test.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)(
