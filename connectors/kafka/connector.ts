@@ -38,6 +38,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
   readonly #kafka: KafkaTarget;
   readonly #client: KafkaClient;
   readonly #ends = new Map<Lsn, EndRecord>();
+  readonly #sought = new Set<string>();
   #layouts: ReadonlyMap<string, TableLayout> = new Map();
   #tables: readonly TableRef[] = [];
   #stream: KafkaStream | null = null;
@@ -124,12 +125,14 @@ class KafkaConnector extends TargetDatabase implements Connector {
     return await this.while(signal, async () => {
       const start = this.#ends.get(after) ?? (await this.#findEnd(after, last));
       const tables = await askKafka(this.#client, (topics) => this.#topics(topics, start));
+      for (const { topic, from } of tables) if (from.size > 0) this.#sought.delete(topic);
       const stream = new KafkaStream(
         {
           client: this.#client,
           transactions: this.#transactions,
           start,
           tables,
+          sought: this.#sought,
           placeholder: this.#kafka.placeholder,
           layoutOf: this.#layoutBook(),
           forceFlush: () => this.forceFlush(),

@@ -55,6 +55,8 @@ export class Merge {
   #at: Lsn = ZERO_LSN;
   /** The delete of an old key; the insert of the new one comes next. */
   #old: RowEvent | null = null;
+  /** The table whose next change had not been read when changes were taken last. */
+  #lacking: string | null = null;
 
   constructor(
     of: { readonly end: TransactionEnd; readonly previous: Lsn; readonly parts: readonly Part[] },
@@ -66,13 +68,21 @@ export class Merge {
     this.#tell = tell;
   }
 
+  get lacking(): string | null {
+    return this.#lacking;
+  }
+
   /** Appends the changes that are there, table by table; true when the transaction is complete. */
   take(items: StreamItem[], limit: number): boolean {
+    this.#lacking = null;
     for (let part = this.#parts[this.#part]; part !== undefined; part = this.#parts[this.#part]) {
       while (this.#taken < part.count) {
         if (items.length >= limit) return false;
         const event = this.#nextOf(part);
-        if (event === null) return false;
+        if (event === null) {
+          this.#lacking = part.name;
+          return false;
+        }
         this.#taken += 1;
         this.#at = event.at;
         this.#append(event, part, items);
@@ -98,8 +108,7 @@ export class Merge {
     const next = first?.head ?? null;
     first?.shift();
     if (next !== null || isUnread) return next;
-    const at = formatLsn(this.end.end);
-    throw new ConnectorError('slot-lost', `a change of ${name} in the commit at ${at} is not in its topic`);
+    throw lostChange({ collection: name, end: this.end.end });
   }
 
   /** Each change names its transaction and the commit before it: both must be what the topic of transactions says. */
@@ -152,6 +161,20 @@ export class Merge {
     const what = `Debezium was stopped between changes of one place in the log in the commit at ${at}`;
     return new ConnectorError('slot-lost', `${what}, and numbered the changes of ${name} anew`);
   }
+}
+
+/** A change that was counted. */
+export interface Lacking {
+  /** Its table, as `schema.table`. */
+  readonly collection: string;
+  /** Where its transaction ends. */
+  readonly end: Lsn;
+}
+
+/** Kafka does not hold a change. */
+export function lostChange({ collection, end }: Lacking): ConnectorError {
+  const what = `a change of ${collection} in the commit at ${formatLsn(end)} is not in its topic`;
+  return new ConnectorError('slot-lost', what);
 }
 
 /** Of two with the same number, the earlier one in the log was numbered first. */

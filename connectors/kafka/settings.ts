@@ -47,6 +47,8 @@ export interface KafkaTimings {
   readonly barrierMs: number;
   /** When a transaction of ours has not come through after so long, another is made. */
   readonly askAgainMs: number;
+  /** A change that was counted and has not come for so long is lost where its topic was read to its end. */
+  readonly lossMs: number;
 }
 
 /** Timings for production. */
@@ -55,6 +57,7 @@ export const DEFAULT_KAFKA_TIMINGS: KafkaTimings = {
   silenceMs: 30_000,
   barrierMs: 30_000,
   askAgainMs: 5_000,
+  lossMs: 60_000,
 };
 
 /** Where a target and its topics are; our consumer groups' names begin with its name. */

@@ -7,8 +7,9 @@ import { EventReader } from './debezium.ts';
 import { tableEvent } from './envelope.ts';
 import { MessageReader } from './json.ts';
 import type { TableLayout } from './layout.ts';
+import { type Lacking, lostChange } from './merge.ts';
 import { EndParser, type EndRecord } from './progress.ts';
-import type { KafkaClient, TopicPartition } from './topics.ts';
+import { askKafka, failureOf, type KafkaClient, type TopicPartition } from './topics.ts';
 import { Assembler } from './transactions.ts';
 
 /** No more is read while so many bytes wait for the reader. */
@@ -34,6 +35,8 @@ export interface KafkaStreamOptions {
   /** The end after which everything is wanted. */
   readonly start: EndRecord;
   readonly tables: readonly TableTopic[];
+  /** Topics for which the topics were opened again already; one that is there then is taken out. */
+  readonly sought: Set<string>;
   readonly placeholder: string;
   readonly layoutOf: (collection: string) => TableLayout;
   /** Commits a tiny transaction on the target, whose end proves that all before it came through. */
@@ -54,6 +57,8 @@ export class KafkaStream implements ChangeStream {
   readonly #byTopic: ReadonlyMap<string, TableTopic>;
   readonly #stop = (): void => this.close();
   #askedMs = performance.now();
+  /** What kept transactions back at the last tick, and since when. */
+  #lacking: (Lacking & { readonly sinceMs: number }) | null = null;
   #ticker: NodeJS.Timeout | null = null;
   #isOver = false;
 
@@ -134,6 +139,39 @@ export class KafkaStream implements ChangeStream {
   /** A reader that waits is told from time to time how far the stream is, so that it can see to other things. */
   #tick(): void {
     if (this.items.isWaitedFor) this.items.put([{ kind: 'progress', position: this.#assembler.done }], 0);
+    this.#watchForLoss();
+  }
+
+  /** Partitions that nobody writes to do not show that a change is lost: after a while it is asked how far they go. */
+  #watchForLoss(): void {
+    const lacking = this.#lackingNow();
+    const now = performance.now();
+    if (lacking === null || lacking.end !== this.#lacking?.end)
+      this.#lacking = lacking === null ? null : { ...lacking, sinceMs: now };
+    else if (now - this.#lacking.sinceMs >= this.#options.client.timings.lossMs) {
+      this.#lacking = null;
+      this.#assertNotLost(lacking).catch((error: unknown) => {
+        this.fail(failureOf(this.#options.client, error));
+      });
+    }
+  }
+
+  /** Null also while nothing was tried, since the reader does not take what there is. */
+  #lackingNow(): Lacking | null {
+    return this.items.bytes < QUEUE_BYTES ? this.#assembler.lacking : null;
+  }
+
+  async #assertNotLost({ collection, end }: Lacking): Promise<void> {
+    const table = this.#options.tables.find((each) => each.collection === collection);
+    if (table === undefined) return;
+    const { topic, from } = table;
+    const ends = await askKafka(this.#options.client, (topics) => topics.ends(topic));
+    const now = this.#lackingNow();
+    if (this.#isOver || now?.collection !== collection || now.end !== end) return;
+    if (ends.size !== from.size) throw another(topic);
+    const isRead = ([partition, high]: readonly [number, bigint]): boolean =>
+      this.#assembler.bytesOf(collection, partition) > 0 || this.#reader.next({ topic, partition }) >= high;
+    if ([...ends].every(isRead)) throw lostChange(now);
   }
 
   #guarded(work: () => void): void {
@@ -161,12 +199,16 @@ export class KafkaStream implements ChangeStream {
     }
   }
 
-  /** Debezium makes a table's topic with its first change: then the topics must be opened again. */
+  /** Debezium makes a table's topic with its first change: then the topics must be opened again, once. */
   #assertTopics({ event }: EndRecord): void {
-    const made = this.#options.tables.find(
-      ({ collection, from }) => from.size === 0 && (event.counts.get(collection) ?? 0) > 0,
+    const { tables, sought } = this.#options;
+    const made = tables.find(
+      ({ collection, topic, from }) =>
+        from.size === 0 && !sought.has(topic) && (event.counts.get(collection) ?? 0) > 0,
     );
-    if (made !== undefined) throw new ConnectorError('retry', `the topic ${made.topic} was made just now`);
+    if (made === undefined) return;
+    sought.add(made.topic);
+    throw another(made.topic);
   }
 
   #readEvents({ collection, topic }: TableTopic, at: TopicPartition, records: readonly KafkaRecord[]): void {
@@ -203,6 +245,10 @@ export class KafkaStream implements ChangeStream {
       }
     }
   }
+}
+
+function another(topic: string): ConnectorError {
+  return new ConnectorError('retry', `the topic ${topic} was made or enlarged: the topics are opened again`);
 }
 
 function sizeOf(items: readonly StreamItem[]): number {

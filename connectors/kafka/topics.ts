@@ -121,6 +121,13 @@ export class TopicBook {
     return { low: BigInt(low), high: BigInt(high) };
   }
 
+  /** Where each partition of a topic ends; empty when there is no such topic. */
+  async ends(topic: string): Promise<ReadonlyMap<number, bigint>> {
+    if (!(await this.partitions()).has(topic)) return new Map();
+    const found = await this.#admin.fetchTopicOffsets(topic);
+    return new Map(found.map(({ partition, high }) => [partition, BigInt(high)]));
+  }
+
   /** By partition, the first message written at or after the time; the end where there is none. */
   async offsetsAt(topic: string, timestamp: number): Promise<ReadonlyMap<number, bigint>> {
     const found = await this.#admin.fetchTopicOffsetsByTimestamp(topic, timestamp);

@@ -4,7 +4,7 @@ import { ConnectorError } from '../connector.ts';
 import type { EventReader } from './debezium.ts';
 import type { RowEvent, TableEvent, TransactionEnd } from './envelope.ts';
 import type { TableLayout } from './layout.ts';
-import { type Held, Merge, Partition } from './merge.ts';
+import { type Held, type Lacking, Merge, Partition } from './merge.ts';
 
 /** What the assembler needs to know. */
 export interface AssemblerOptions {
@@ -50,6 +50,12 @@ export class Assembler {
   /** The end of the last transaction that was handed on whole. */
   get done(): Lsn {
     return this.#done;
+  }
+
+  /** The change without which nothing could be told when it was tried last; null when none was missing. */
+  get lacking(): Lacking | null {
+    const collection = this.#current?.lacking ?? null;
+    return this.#current === null || collection === null ? null : { collection, end: this.#current.end.end };
   }
 
   /** Bytes of the ends that wait. */
