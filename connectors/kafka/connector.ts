@@ -118,7 +118,17 @@ class KafkaConnector extends TargetDatabase implements Connector {
   /** Kafka keeps what Debezium has sent, so the slot is never too far on; and the log that it holds back is not held for us. */
   async slotHealth(): Promise<SlotHealth> {
     const health = await readSlotHealth(this.admin, this.slot);
-    return health.kind === 'usable' ? { ...health, confirmed: ZERO_LSN, retainedWalBytes: 0 } : health;
+    if (health.kind !== 'usable') return health;
+    // Before there is a stream, it says what is awaited.
+    const isUnread = health.activePid === null && this.#stream?.isOver === false;
+    const heldBack = isUnread ? this.#unread() : health.heldBack;
+    return { ...health, confirmed: ZERO_LSN, retainedWalBytes: 0, heldBack };
+  }
+
+  #unread(): string {
+    const { slot, topicPrefix } = this.#kafka;
+    const look = `see that the Debezium connector with topic.prefix=${topicPrefix} and its task are running, and past a snapshot of its own`;
+    return `nobody reads the slot ${slot}, so no changes come: ${look}`;
   }
 
   async open(after: Lsn, last: Commit | null, signal: AbortSignal): Promise<ChangeStream> {

@@ -93,6 +93,10 @@ export class KafkaStream implements ChangeStream {
     if (this.#signal.aborted || this.#isOver) this.#release();
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Whether the stream tells of a table. */
   follows(collection: string): boolean {
     return this.#options.tables.some((table) => table.collection === collection);

@@ -162,8 +162,11 @@ test('while Debezium is away nothing is called fresh, and what it missed comes w
     return ((await feed.status())?.targetPosition ?? 0n) >= lsn;
   });
   expect(newest()).toBeLessThan(Number(rows[0]?.now));
+  const unread = `nobody reads the slot ${debezium.feed.slot}`;
+  await feed.until('the reason', async () => (await feed.status())?.reason?.includes(unread) === true);
   await debezium.start();
   await same(feed);
+  await feed.until('the reason to be over', async () => (await feed.status())?.reason === null);
   await feed.until('a proof', async () => newest() > Number(rows[0]?.now));
 });
 

@@ -1,4 +1,4 @@
-import type { TargetIdentity } from '../../../connectors/connector.ts';
+import type { Connector, TargetIdentity } from '../../../connectors/connector.ts';
 import { type StoredFeed, type StoredIdentity, saveFeedState, saveIdentity } from '../../cache/feed/row.ts';
 import { loadStoredTables } from '../../cache/table/stored.ts';
 import type { Lsn } from '../../core/position/lsn.ts';
@@ -78,6 +78,12 @@ async function goOn(
   await saveIdentity(control, lease, identity, connector.slot);
 }
 
+/** For what a new slot, or a new beginning, waits. */
+const WAITS: Readonly<Record<Connector['kind'], string>> = {
+  postgres: 'waiting for transactions that run on the target to end',
+  kafka: 'waiting for a transaction of the target to come through Debezium and Kafka',
+};
+
 /** From the first statement on no reader uses the cache; a crash anywhere leads back here. */
 async function rebuild(
   { connector, options, lease, control }: FeedScene,
@@ -93,7 +99,7 @@ async function rebuild(
   await discard(gone, { exclusively, sinks, clock }, signal);
   signal.throwIfAborted();
   await onStep?.('rebuild:dropped');
-  const waits = 'waiting for transactions that run on the target to end';
+  const waits = WAITS[connector.kind];
   await saveFeedState(control, lease, { state: 'starting', reason: waits });
   const after = await connector.createSlot(signal);
   await onStep?.('rebuild:slot-created');
