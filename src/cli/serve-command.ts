@@ -11,7 +11,7 @@ Runs the server. Everything is configured by the environment; NEARJOIN_METADATA_
 It serves when the log has a line with "msg":"ready"; SIGTERM, SIGINT and SIGHUP end it after the requests under way, a second one at once.`;
 
 /** A shutdown takes a bounded time; this long after it the process ends even if something still holds a handle. */
-const LAST_RESORT_MS = 2000;
+const LAST_RESORT_MS = 2500;
 
 /** Runs `nearjoin serve` until a signal asks it to stop; the answer is the exit code. */
 export async function runServe(argv: readonly string[]): Promise<number> {

@@ -19,13 +19,13 @@ import { DEFAULT_PLAN_LIMITS } from '../plan/budget.ts';
 import { ReadLane } from '../read/read-lane.ts';
 import { HASURA_VERSION, nearjoinVersion } from '../version.ts';
 import type { ApiInput } from './api-input.ts';
+import { closeServer } from './close-server.ts';
 import { cannotStart } from './errors.ts';
 import { readSettings } from './read-settings.ts';
 import { socketParts, wallClockMs } from './socket-parts.ts';
 import { wantedFeeds } from './wanted-feeds.ts';
 
 const HEALTH_TIMEOUT_MS = 5000;
-const SWEEP_MS = 50;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
 /** How many answers of the largest size may be on their way to slow clients at once. */
 const LARGEST_UNSENT = 8;
@@ -41,7 +41,7 @@ export async function listen(input: ApiInput): Promise<string> {
     lane === null
       ? createReplicatorApi(parts)
       : await createApi({ ...parts, ...servingParts(input, metrics, lane) });
-  closing.add('http', () => closeServer(app, config.shutdownTimeoutMs));
+  closing.add('http', () => closeServer(app, config.shutdownTimeoutMs, input.log));
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (error) {
@@ -175,19 +175,6 @@ function publicSettings(config: Config): OperatorParts['settings'] {
     allowListEnabled: config.enableAllowlist,
     isFederated: config.enableApolloFederation,
   };
-}
-
-/** Refuses new connections at once; requests under way get the time to end, then their connections are cut. */
-async function closeServer(app: FastifyInstance, timeoutMs: number): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), Math.max(0, timeoutMs - 500));
-  // A connection whose last request ends after the close began would otherwise stay open for its client's next request.
-  const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
-  try {
-    await app.close();
-  } finally {
-    clearTimeout(timer);
-    clearInterval(sweep);
-  }
 }
 
 function urlOf(app: FastifyInstance, host: string): string {

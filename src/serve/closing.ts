@@ -1,4 +1,5 @@
 import { messageOf } from '../core/errors.ts';
+import { LEAVE_MS } from '../core/waiting/after-abort.ts';
 import type { Log } from '../ops/log.ts';
 
 interface Opened {
@@ -32,7 +33,8 @@ export class Closing {
   async #closeOne(what: string, close: () => Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), this.#timeoutMs);
+      // What cuts its work off when the time is up needs a moment more.
+      timer = setTimeout(() => resolve('late'), this.#timeoutMs + LEAVE_MS);
     });
     try {
       if ((await Promise.race([close(), late])) === 'late') this.#log.warn({ what }, 'not closed in time');

@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../src/embedded/port.ts';
+import { GraphqlSocket } from '../support/graphql-socket.ts';
 import { leadingTo } from '../support/leading-to.ts';
 import { eventually, type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
@@ -170,6 +172,34 @@ test('SIGTERM lets the request under way end, refuses new ones, and exits 0 with
   expect(nearjoin.log.at(-1)).toContain('"msg":"stopped"');
   await expect(fetch(`${nearjoin.url}/v1/version`)).rejects.toThrow();
   expect(nearjoin.log.join('\n')).not.toContain(SECRET);
+});
+
+test('requests and sockets that do not end in the time for it are cut off and counted', async () => {
+  const nearjoin = await serving({ NEARJOIN_ROLES: 'api', NEARJOIN_SHUTDOWN_TIMEOUT_MS: '1500' });
+  const { socket } = await GraphqlSocket.connect(nearjoin.url, admin);
+  const holder = new pg.Client(pg1.url);
+  await holder.connect();
+  try {
+    await holder.query('begin; lock table orders');
+    const answer = nearjoin.graphql('{ orders { id } }', { headers: admin }).catch(() => 'cut off');
+    await poll('the request to be under way', async () => {
+      const { rows } = await pg1.query('select from pg_locks where not granted');
+      return rows.length > 0;
+    });
+    const ended = once(nearjoin.child, 'close');
+    socket.pause();
+    nearjoin.child.kill('SIGTERM');
+    expect(await answer).toBe('cut off');
+    expect(await ended).toEqual([0, null]);
+  } finally {
+    await holder.end();
+    socket.terminate();
+  }
+  const warned = nearjoin.log.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn');
+  expect(warned).toMatchObject([
+    { sockets: 1, msg: 'sockets that did not close in time were cut off' },
+    { connections: 1, msg: 'requests that took longer than NEARJOIN_SHUTDOWN_TIMEOUT_MS were cut off' },
+  ]);
 });
 
 test('a process that leaves says so to load balancers and clients, and answers still; a second signal ends it at once', async () => {

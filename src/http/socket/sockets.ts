@@ -99,6 +99,8 @@ export class Sockets {
     this.#restart('the server is shutting down');
     const deadline = systemClock.monotonicMs() + CLOSE_MS;
     while (this.#open.size > 0 && systemClock.monotonicMs() < deadline) await systemClock.delay(20);
+    if (this.#open.size > 0)
+      this.#options.log.warn({ sockets: this.#open.size }, 'sockets that did not close in time were cut off');
     for (const socket of this.#open.keys()) socket.terminate();
     await Promise.all(this.#loops);
   }
