@@ -125,20 +125,18 @@ function limitsOf(settings: ReplicatorSettings): FeedLimits {
 async function runWorker({ settings, logLevel }: WorkerStart, port: MessagePort): Promise<void> {
   const tell = (message: WorkerMessage): void => port.postMessage(message);
   const log = createLog(logLevel, { write: (line) => tell({ kind: 'log', line }) });
-  // One that has not started yet has nothing to end in order, and may be waiting for a database.
-  const stopEarly = (request: WorkerRequest): void => {
-    if (request.kind === 'stop') process.exit();
-    else early.push(...request.sources);
-  };
   const early: SourceName[] = [];
-  port.on('message', stopEarly);
+  const hearEarly = (request: WorkerRequest): void => {
+    if (request.kind === 'changed') early.push(...request.sources);
+  };
+  port.on('message', hearEarly);
   try {
     const replicator = await openReplicator(settings, {
       log,
       onProbe: (source, target, probe) => tell({ kind: 'probe', source, target, probe }),
       isTold: true,
     });
-    port.off('message', stopEarly);
+    port.off('message', hearEarly);
     port.on('message', (request: WorkerRequest) => {
       if (request.kind === 'changed') void replicator.look(request.sources);
       else void replicator.stop().then(() => end(port));

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { NearjoinError } from './core/errors.ts';
+import { orStopped } from './core/waiting/or-stopped.ts';
 import type { Log } from './ops/log.ts';
 import { ProbeBoard } from './read/probe-board.ts';
 import { listen } from './serve/api-process.ts';
@@ -17,22 +18,33 @@ export interface RunningServer {
 
 /**
  * Starts every role of the configuration in this process. Throws `start-failed` when the metadata database or the port
- * cannot be had; a source or target that is down only shows in the status.
+ * cannot be had; a source or target that is down only shows in the status. Asked to stop before it serves, it waits for no
+ * database that says nothing: it closes what it has opened and throws, and what is under way then ends with the process.
  */
-export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  log: Log,
+  stopping: AbortSignal = new AbortController().signal,
+): Promise<RunningServer> {
   const { metadataDatabaseUrl } = config;
   if (metadataDatabaseUrl === null)
     throw new NearjoinError('start-failed', 'NEARJOIN_METADATA_DATABASE_URL must be set');
   const closing = new Closing(log, config.shutdownTimeoutMs);
   const leaving = new Leaving();
   try {
-    const control = await openControl({ ...config, metadataDatabaseUrl }, log, closing);
+    const control = await orStopped(
+      openControl({ ...config, metadataDatabaseUrl, stopping }, log, closing),
+      stopping,
+    );
     const probes = new ProbeBoard();
     if (config.roles.includes('replicator')) {
       const { watch } = control;
-      await startReplicator({ config, metadataDatabaseUrl, probes, watch, log, closing });
+      await orStopped(
+        startReplicator({ config, metadataDatabaseUrl, probes, watch, log, closing }),
+        stopping,
+      );
     }
-    const url = await listen({ config, control, probes, log, closing, leaving });
+    const url = await orStopped(listen({ config, control, probes, log, closing, leaving }), stopping);
     const stop = async (): Promise<void> => {
       await leaving.begin(config.shutdownDelayMs);
       await closing.closeAll();

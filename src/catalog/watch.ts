@@ -27,13 +27,17 @@ export interface Snapshot {
 export interface CatalogWatchOptions extends Omit<BookOptions, 'notes'> {
   readonly store: Pick<MetadataStore, 'load' | 'listen'> & { readonly readings: ReadingNotes };
   readonly resolving?: Partial<ResolveSettings>;
+  /** Ends the first reading, which waits for databases that say nothing. */
+  readonly stopping?: AbortSignal;
 }
 
 /** Reads metadata and databases for the first time and keeps watching both until closed. */
 export async function openCatalogWatch(options: CatalogWatchOptions): Promise<CatalogWatch> {
+  const { stopping = new AbortController().signal } = options;
   const stored = await options.store.load();
   const book = new SourceBook({ ...options, notes: options.store.readings });
-  const readings = await book.consult(stored.metadata, 'unknown', new AbortController().signal);
+  const readings = await book.consult(stored.metadata, 'unknown', stopping);
+  stopping.throwIfAborted();
   book.keep(readings);
   const watch = new CatalogWatch(options, book, { stored, readings });
   watch.start();

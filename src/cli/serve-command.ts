@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../config.ts';
 import { messageOf } from '../core/errors.ts';
@@ -24,15 +25,15 @@ export async function runServe(argv: readonly string[]): Promise<number> {
     return complain(`serve: ${messageOf(error)}`);
   }
   const log = createLog(config.logLevel);
-  const stopping = signalled();
+  const stopping = stopOnSignal(config, log);
   try {
     const { startServer } = await import('../serve.ts');
-    const server = await startServer(config, log);
+    const server = await startServer(config, log, stopping);
     tellReady(log, { url: server.url, roles: config.roles });
-    const signal = await stopping;
-    log.info({ signal }, 'stopping');
-    return await stopInTime(server, config, log);
+    if (!stopping.aborted) await once(stopping, 'abort');
+    return await stopInOrder(server, log);
   } catch (error) {
+    if (stopping.aborted) return stopped(log);
     log.debug({ err: error }, 'start failed');
     process.exitCode = complain(`serve: ${messageOf(error)}`);
     exitSoon(1);
@@ -46,14 +47,19 @@ function tellReady(log: Log, facts: Pick<RunningServer, 'url'> & Pick<Config, 'r
   told.info(facts, 'ready');
 }
 
-async function stopInTime(server: RunningServer, config: Config, log: Log): Promise<number> {
-  exitSoon(0, config.shutdownDelayMs + config.shutdownTimeoutMs + LAST_RESORT_MS);
+async function stopInOrder(server: RunningServer, log: Log): Promise<number> {
   try {
     await server.stop();
-    log.info('stopped');
   } catch (error) {
     log.error({ err: error }, 'stopped with an error');
+    exitSoon(0);
+    return 0;
   }
+  return stopped(log);
+}
+
+function stopped(log: Log): number {
+  log.info('stopped');
   exitSoon(0);
   return 0;
 }
@@ -61,16 +67,17 @@ async function stopInTime(server: RunningServer, config: Config, log: Log): Prom
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** The first signal stops the server in order, the second ends the process at once. A terminal that closes may send SIGHUP twice. */
-function signalled(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let isAsked = false;
-    const asked = (signal: NodeJS.Signals): void => {
-      if (isAsked && signal !== 'SIGHUP') process.exit(1);
-      isAsked = true;
-      resolve(signal);
-    };
-    for (const signal of SIGNALS) process.on(signal, asked);
-  });
+function stopOnSignal({ shutdownDelayMs, shutdownTimeoutMs }: Config, log: Log): AbortSignal {
+  const stopping = new AbortController();
+  const asked = (signal: NodeJS.Signals): void => {
+    if (stopping.signal.aborted && signal !== 'SIGHUP') process.exit(1);
+    if (stopping.signal.aborted) return;
+    log.info({ signal }, 'stopping');
+    exitSoon(0, shutdownDelayMs + shutdownTimeoutMs + LAST_RESORT_MS);
+    stopping.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, asked);
+  return stopping.signal;
 }
 
 /** Ends the process even if something still holds a handle; the timer itself does not keep it alive. */

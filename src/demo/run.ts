@@ -89,7 +89,7 @@ async function serveDemo(stage: Stage, databases: DemoDatabases, port: number): 
   );
   const { startServer } = await import('../serve.ts');
   lifetime.signal.throwIfAborted();
-  const server = await startServer(demoConfig(databases, port), log);
+  const server = await startServer(demoConfig(databases, port), log, lifetime.signal);
   const writing = keepWriting(databases.pg2, log, lifetime.signal);
   try {
     const withinMs = 20_000 + options.rows;

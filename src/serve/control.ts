@@ -20,6 +20,7 @@ export async function openControl(
     'metadataDir' | 'defaultNamingConvention' | 'inferFunctionPermissions' | 'enableApolloFederation'
   > & {
     readonly metadataDatabaseUrl: string;
+    readonly stopping: AbortSignal;
   },
   log: Log,
   closing: Closing,
@@ -31,6 +32,7 @@ export async function openControl(
     store,
     log,
     env: process.env,
+    stopping: config.stopping,
     resolving: {
       naming: config.defaultNamingConvention,
       infersFunctionPermissions: config.inferFunctionPermissions,

@@ -89,6 +89,7 @@ class ReplicatorThread {
   readonly #parts: ThreadParts;
   readonly #stopping = new AbortController();
   #worker: Worker | null = null;
+  #hasStarted = false;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(settings: ReplicatorSettings, parts: ThreadParts) {
@@ -107,7 +108,9 @@ class ReplicatorThread {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.tell({ kind: 'stop' });
+    // One that has not started yet has nothing to end in order; it may be loading its code, or waiting for a database.
+    if (this.#hasStarted) this.tell({ kind: 'stop' });
+    else await this.#worker?.terminate();
     await this.#loop;
   }
 
@@ -127,6 +130,7 @@ class ReplicatorThread {
   #open(): Worker {
     const { log } = this.#parts;
     const file = new URL(`../replicator-worker${extname(import.meta.url)}`, import.meta.url);
+    this.#hasStarted = false;
     const worker = new Worker(file, { workerData: workerStart(this.#settings, levelOf(log)) });
     worker.on('error', (error) => log.error({ err: error }, 'replicator thread failed'));
     worker.on('message', (message: WorkerMessage) => this.#hear(message));
@@ -143,6 +147,7 @@ class ReplicatorThread {
       case 'failed':
         return log.error({ reason: message.message }, 'replicator cannot start');
       case 'started':
+        this.#hasStarted = true;
         return log.debug('replicator started');
     }
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leadingTo } from '../support/leading-to.ts';
-import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
+import { type Nearjoin, spawnNearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
@@ -55,11 +55,15 @@ function urlOf(name: Name): string {
 }
 
 function serving(roles: string): Promise<Nearjoin> {
-  return startNearjoin({
+  return startNearjoin(settings(roles));
+}
+
+function settings(roles: string): Record<string, string> {
+  return {
     NEARJOIN_METADATA_DATABASE_URL: urlOf('meta'),
     NEARJOIN_ROLES: roles,
     NEARJOIN_SHUTDOWN_TIMEOUT_MS: '5000',
-  });
+  };
 }
 
 async function endsInOrder(nearjoin: Nearjoin, silent: Proxy): Promise<void> {
@@ -88,3 +92,23 @@ test.each(NAMES.flatMap((name) => ['replicator', 'api,replicator'].map((roles) =
 test('so it does while the thread of the replicator has not read the databases yet', async () => {
   await endsInOrder(await serving('api,replicator'), proxies.pg2);
 });
+
+test.each(NAMES.flatMap((name) => ['replicator', 'api,replicator'].map((roles) => [name, roles] as const)))(
+  'SIGTERM while a process that starts waits for %s ends %s in order, and it never serves',
+  async (name, roles) => {
+    const silent = proxies[name];
+    silent.setMode('black-hole');
+    try {
+      const before = silent.connectionsMade;
+      const { child, log } = spawnNearjoin(settings(roles));
+      const ended = once(child, 'close');
+      await poll('it to wait', () => silent.connectionsMade > before);
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+      expect(log.map((line) => JSON.parse(line).msg)).toEqual(['stopping', 'stopped']);
+    } finally {
+      silent.reset();
+      silent.setMode('forward');
+    }
+  },
+);

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { answerOf, type HttpAnswer } from './http-answer.ts';
 import { PATIENCE_MS, restAfter } from './poll.ts';
@@ -34,27 +35,31 @@ export interface Nearjoin {
 
 /** Starts the built server as its own process and waits until it says that it is ready. */
 export async function startNearjoin(env: Record<string, string>): Promise<Nearjoin> {
+  const { child, log } = spawnNearjoin(env);
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', () => {
+      const ready = log.find((line) => line.includes('"msg":"ready"'));
+      if (ready !== undefined) resolve(String(JSON.parse(ready).url));
+    });
+    child.once('exit', (code) => reject(new Error(`nearjoin ended with ${code}:\n${log.join('\n')}`)));
+  });
+  return new RunningNearjoin(url, child, log);
+}
+
+/** Starts the built server as its own process; its log grows while it runs. */
+export function spawnNearjoin(env: Record<string, string>): {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly log: readonly string[];
+} {
   if (!existsSync(MAIN)) throw new Error('dist is missing: run npm test, which builds first');
   const child = spawn(process.execPath, [MAIN, 'serve'], {
     env: { PATH: process.env['PATH'] ?? '', NEARJOIN_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: string[] = [];
-  const url = await readyUrl(child, log);
-  return new RunningNearjoin(url, child, log);
-}
-
-function readyUrl(child: ChildProcess, log: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const { stdout, stderr } = child;
-    if (stdout === null || stderr === null) return reject(new Error('no pipes'));
-    createInterface({ input: stderr }).on('line', (line) => log.push(line));
-    createInterface({ input: stdout }).on('line', (line) => {
-      log.push(line);
-      if (line.includes('"msg":"ready"')) resolve(String(JSON.parse(line).url));
-    });
-    child.once('exit', (code) => reject(new Error(`nearjoin ended with ${code}:\n${log.join('\n')}`)));
-  });
+  for (const output of [child.stdout, child.stderr])
+    createInterface({ input: output }).on('line', (line) => log.push(line));
+  return { child, log };
 }
 
 /** Polls until the check answers something other than undefined; fails with the last error after the time. */

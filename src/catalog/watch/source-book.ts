@@ -223,6 +223,8 @@ export class SourceBook {
     try {
       return await introspect(described.url, { ...described.asked, timeoutMs, signal });
     } catch (error) {
+      // Whoever stops has learned nothing of the database.
+      signal.throwIfAborted();
       return { unavailable: messageOf(error) };
     }
   }
