@@ -1,5 +1,5 @@
 import { nearjoinVersion } from '../version.ts';
-import { complain, tell } from './terminal.ts';
+import { complain, endWithOutput, tell } from './terminal.ts';
 
 const USAGE = `Usage: nearjoin <command> [options]
 
@@ -18,6 +18,8 @@ Options:
 /** Runs what the command line asks for; the answer is the exit code. Commands load only what they need. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
+  // A server goes on without a log.
+  if (command !== 'serve') endWithOutput();
   switch (command) {
     case 'serve': {
       const { runServe } = await import('./serve-command.ts');

@@ -51,6 +51,8 @@ export async function runMetadata(argv: readonly string[]): Promise<number> {
     const run = COMMANDS.get(name ?? '');
     if (run === undefined || more.length > 0)
       return complain(`metadata: needs one command\n\n${USAGE.trimEnd()}`);
+    // What a variable that is not set makes of `--dir "$DIR"`: never the working directory.
+    if (values.dir === '') return complain('metadata: --dir: expected a directory');
     const allowInconsistent = !values['disallow-inconsistent-metadata'];
     return await run({ dir: values.dir, server: serverOf(values), allowInconsistent });
   } catch (error) {

@@ -12,6 +12,17 @@ export function complain(text: string): number {
   return 1;
 }
 
+/** What a shell says of a program that a closed pipe has ended: 128 + SIGPIPE. */
+const PIPE_CLOSED = 141;
+
+/** Ends the process when what it prints cannot be written: without a word where the reader has seen enough, as `head` has. */
+export function endWithOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? PIPE_CLOSED : complain(`cannot print: ${error.message}`)),
+  );
+  process.stderr.on('error', () => undefined);
+}
+
 const TO_TOP = '\u001b[H';
 const END_LINE = '\u001b[K';
 const END_SCREEN = '\u001b[J';

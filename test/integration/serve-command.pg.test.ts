@@ -283,6 +283,32 @@ test.skipIf(!existsSync('/dev/full'))(
   },
 );
 
+test('no directory is none, not the working directory', async () => {
+  expect(await run(['metadata', 'export', '--dir', ''])).toMatchObject({
+    code: 1,
+    stderr: 'nearjoin metadata: --dir: expected a directory\n',
+  });
+});
+
+test('a command whose output nobody reads any more ends without a word', async () => {
+  const child = spawn(process.execPath, [MAIN, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  expect(await once(child, 'close')).toEqual([141, null]);
+  expect(stderr).toBe('');
+});
+
+test.skipIf(!existsSync('/dev/full'))('a command that cannot print says why', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [MAIN, '--help'], { stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  expect(await once(child, 'close')).toEqual([1, null]);
+  expect(stderr).toMatch(/^nearjoin cannot print: ENOSPC.*\n$/);
+});
+
 test('any number of sources are read and followed without a word', async () => {
   const nearjoin = await serving();
   const args = Array.from({ length: 12 }, (_, at) => ({

@@ -1,5 +1,5 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Metadata } from '../model.ts';
 import { directoryFiles } from './directory-files.ts';
 
@@ -7,9 +7,21 @@ import { directoryFiles } from './directory-files.ts';
 export async function writeDirectory(dir: string, metadata: Metadata): Promise<void> {
   for (const [file, text] of directoryFiles(metadata)) {
     const path = join(dir, file);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(resolve(dirname(path)));
     // Whoever reads meanwhile sees the old file or the new one, never a half.
     await writeFile(`${path}.new`, text);
     await rename(`${path}.new`, path);
   }
+}
+
+/** Not `recursive`: that never ends where a file system says of a new folder that there is none, as /proc does. */
+async function makeFolder(path: string): Promise<void> {
+  if (await isFolder(path)) return;
+  await makeFolder(dirname(path));
+  await mkdir(path);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() === true;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -236,6 +237,13 @@ test('tables whose file names would be the same get different ones, and none lea
   expect((await readDirectory(join(dir, 'in', 'side'))).sources[0]?.tables).toEqual(
     names.map((table) => ({ table })),
   );
+});
+
+test.skipIf(!existsSync('/proc'))('a directory that cannot be made is an error that names it', async () => {
+  const metadata = parseMetadata({ version: 3, sources: [] });
+  await expect(writeDirectory('/proc/nearjoin', metadata)).rejects.toThrow("mkdir '/proc/nearjoin'");
+  const dir = await folder({ file: '' });
+  await expect(writeDirectory(join(dir, 'file', 'in'), metadata)).rejects.toThrow(`mkdir '${dir}/file'`);
 });
 
 test('includes are found by string and by tag, beside the file that names them', async () => {
