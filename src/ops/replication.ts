@@ -111,7 +111,7 @@ function feedsOf(
   const others =
     owner === null || owner === installation.id ? null : ownedByOther(source, owner, installation);
   const present = [...status.feeds.values()].map((feed) => {
-    const report = feedReport(source, feed, status.now, view);
+    const report = feedReport(source, feed, status, view);
     const tables = wanted.find(({ target }) => target === feed.target)?.tables ?? [];
     const refused = others === null ? {} : ({ state: 'retrying', reason: others } as const);
     return {
@@ -155,9 +155,10 @@ function pendingTable({ table: { schema, name } }: FeedTable): TableReport {
 function feedReport(
   source: SourceName,
   feed: FeedStatus,
-  now: SourceTime,
+  status: CacheStatus,
   view: ReplicationView,
 ): FeedReport {
+  const { now } = status;
   const { position, targetPosition } = feed;
   const newer = position === null ? null : view.newerFreshness(source, feed.target, position);
   const freshAsOf = feed.freshAsOf === null ? null : Math.max(feed.freshAsOf, newer ?? feed.freshAsOf);
@@ -165,7 +166,7 @@ function feedReport(
     target: feed.target,
     source,
     connector: feed.connector,
-    ...saidOf(feed, now, view.identity(feed.target)),
+    ...saidOf(feed, status, view.identity(feed.target)),
     slot: feed.slot,
     position: position === null ? null : formatLsn(position),
     target_position: targetPosition === null ? null : formatLsn(targetPosition),
@@ -209,14 +210,17 @@ const TWO_INSTALLATIONS =
 /** What a leader said last holds while somebody leads; that a feed is paused holds until it is resumed. */
 function saidOf(
   { target, state, reason, heardAt, identity }: FeedStatus,
-  now: SourceTime,
+  { now, barred }: CacheStatus,
   named: DatabaseIdentity | null,
 ): { readonly state: FeedState; readonly reason: string | null } {
   if (identity !== null && isOtherDatabase(identity, named)) {
     const held = `the copies are of another database than the metadata names "${target}": of database "${identity.database}"`;
     return { state: 'failed', reason: `${held}; ${TWO_INSTALLATIONS}` };
   }
-  if (state === 'paused' || !isSilent(heardAt, now)) return { state, reason };
+  const isLed = !isSilent(heardAt, now);
+  // A newer program may lead it.
+  if (barred !== null && !isLed) return { state: 'failed', reason: barred };
+  if (state === 'paused' || isLed) return { state, reason };
   const at = new Date(heardAt / 1000).toISOString();
   return { state: 'retrying', reason: `no replicator leads this feed: one was last heard of at ${at}` };
 }

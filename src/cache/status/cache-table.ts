@@ -71,6 +71,6 @@ export interface CacheStatus {
   /** The metadata database by whose metadata they are kept; null when that is not known. */
   readonly owner: string | null;
   readonly feeds: ReadonlyMap<SourceName, FeedStatus>;
-  /** Why no feed can be set up there; null when one can, or has been. */
+  /** Why this program can follow no feed there; null when it can. */
   readonly barred: string | null;
 }

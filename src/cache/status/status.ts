@@ -2,8 +2,9 @@ import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
 import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
-import { mayNotCreate } from '../may-not-create.ts';
+import { madeByNewer, mayNotCreate } from '../barred.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
+import { VERSIONS } from '../schema-versions.ts';
 import type { CacheStatus, CacheTable, FeedStatus, TableState } from './cache-table.ts';
 
 const NOW = '(extract(epoch from clock_timestamp()) * 1000000)::bigint';
@@ -26,7 +27,8 @@ const LINGERING = `'wanted no more: its copy stays until '
 
 // One statement is one snapshot: the tables' states belong to the very watermark beside them.
 const STATUS = `
-  select ${NOW}::text as now, (select to_jsonb(i) ->> 'owner' from nearjoin.installation i) as owner, coalesce((
+  select ${NOW}::text as now, (select to_jsonb(i) ->> 'owner' from nearjoin.installation i) as owner,
+  (select schema_version from nearjoin.installation) as version, coalesce((
     select json_agg(json_build_object(
       'target', f.target, 'connector', f.connector, 'state', f.state, 'reason', f.reason,
       'heardAt', (extract(epoch from f.updated_at) * 1000000)::bigint, 'slot', f.slot,
@@ -70,6 +72,13 @@ interface FeedRow
   readonly tables: readonly TableRow[];
 }
 
+interface StatusRow {
+  readonly now: string;
+  readonly owner: string | null;
+  readonly version: number | null;
+  readonly feeds: readonly FeedRow[];
+}
+
 interface Facts {
   readonly now: string;
   readonly hasFeeds: boolean;
@@ -97,12 +106,10 @@ export async function readCacheStatus(client: Queryable): Promise<CacheStatus> {
 /** Null when the schema was dropped a moment ago. */
 async function readFeeds(client: Queryable): Promise<CacheStatus | null> {
   try {
-    const { now, owner, feeds } = await rowOf<{ now: string; owner: string | null; feeds: FeedRow[] }>(
-      client,
-      STATUS,
-    );
+    const { now, owner, version, feeds } = await rowOf<StatusRow>(client, STATUS);
+    const barred = version !== null && version > VERSIONS.length ? madeByNewer(version) : null;
     const byTarget = new Map(feeds.map((feed) => [feed.target, feedOf(feed)]));
-    return { now: Number(now), owner, feeds: byTarget, barred: null };
+    return { now: Number(now), owner, feeds: byTarget, barred };
   } catch (error) {
     if (isNoTable(sqlStateOf(error))) return null;
     throw error;

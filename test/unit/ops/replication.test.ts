@@ -105,6 +105,16 @@ test('a feed that cannot be set up where the source keeps its copies has failed,
   ]);
 });
 
+test('a feed that only a newer program can follow has failed while none does, and says why', async () => {
+  const barred = 'schema "nearjoin" has version 99, made by a newer nearjoin';
+  const at = async (heardAt: number, state: FeedStatus['state']): Promise<unknown> =>
+    (await reportFeeds(view({ pg1: { ...status(feed({ heardAt, state })), barred } })))[0];
+  expect(await at(NOW, 'streaming')).toMatchObject({ state: 'streaming', reason: null });
+  const silent = NOW - 11_000_000;
+  expect(await at(silent, 'streaming')).toMatchObject({ state: 'failed', reason: barred });
+  expect(await at(silent, 'paused')).toMatchObject({ state: 'failed', reason: barred });
+});
+
 test('once a table is copied its rows are told as they were counted, not as they were estimated', async () => {
   const tables = feed().tables.map((table) => ({ ...table, state: { kind: 'ready' } as const }));
   const [report] = await reportFeeds(view({ pg1: status(feed({ tables })) }));

@@ -1,0 +1,17 @@
+import { VERSIONS } from './schema-versions.ts';
+
+/** What to do where a role may not make our schema; both names are quoted. */
+export function mayNotCreate({
+  role,
+  database,
+}: {
+  readonly role: string;
+  readonly database: string;
+}): string {
+  return `role ${role} may not create schema "nearjoin" in database ${database}; run: grant create on database ${database} to ${role}`;
+}
+
+/** What to do where a newer program has brought our schema to a version that this one does not know. */
+export function madeByNewer(version: number): string {
+  return `schema "nearjoin" has version ${version}, made by a newer nearjoin; this one knows up to ${VERSIONS.length}: run that one, or drop the schema to have all copied anew`;
+}
