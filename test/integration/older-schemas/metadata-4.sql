@@ -1,0 +1,47 @@
+CREATE SCHEMA nearjoin_metadata;
+CREATE TABLE nearjoin_metadata.catalog_state (
+    only_row boolean DEFAULT true NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    cli_state json DEFAULT '{}'::json NOT NULL,
+    console_state json DEFAULT '{}'::json NOT NULL,
+    home text,
+    copy_of uuid,
+    CONSTRAINT catalog_state_only_row_check CHECK (only_row)
+);
+CREATE TABLE nearjoin_metadata.metadata (
+    only_row boolean DEFAULT true NOT NULL,
+    document json NOT NULL,
+    resource_version bigint NOT NULL,
+    CONSTRAINT metadata_only_row_check CHECK (only_row)
+);
+CREATE TABLE nearjoin_metadata.reading (
+    key text NOT NULL,
+    reading json NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE nearjoin_metadata.schema_version (
+    version integer NOT NULL
+);
+CREATE TABLE nearjoin_metadata.slot (
+    slot text NOT NULL,
+    source text NOT NULL,
+    target text NOT NULL
+);
+INSERT INTO nearjoin_metadata.catalog_state VALUES (true, 'e1f7d8a0-0000-4000-8000-000000000002', '{"a":1}', '{"b":2}', NULL, NULL);
+INSERT INTO nearjoin_metadata.metadata VALUES (true, '{"version":3,"sources":[{"name":"pg1","kind":"postgres","configuration":{"connection_info":{"database_url":{"from_env":"PG1_URL"}}},"tables":[]}]}', 7);
+INSERT INTO nearjoin_metadata.reading VALUES ('k', '{}', '2026-11-25 12:00:00+00');
+INSERT INTO nearjoin_metadata.schema_version VALUES (1);
+INSERT INTO nearjoin_metadata.schema_version VALUES (2);
+INSERT INTO nearjoin_metadata.schema_version VALUES (3);
+INSERT INTO nearjoin_metadata.schema_version VALUES (4);
+INSERT INTO nearjoin_metadata.slot VALUES ('nearjoin_slot', 'pg1', 'pg2');
+ALTER TABLE ONLY nearjoin_metadata.catalog_state
+    ADD CONSTRAINT catalog_state_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY nearjoin_metadata.metadata
+    ADD CONSTRAINT metadata_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY nearjoin_metadata.reading
+    ADD CONSTRAINT reading_pkey PRIMARY KEY (key);
+ALTER TABLE ONLY nearjoin_metadata.schema_version
+    ADD CONSTRAINT schema_version_pkey PRIMARY KEY (version);
+ALTER TABLE ONLY nearjoin_metadata.slot
+    ADD CONSTRAINT slot_pkey PRIMARY KEY (slot);
