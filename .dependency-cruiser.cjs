@@ -27,7 +27,6 @@ const may = {
     'src/graphql',
     'src/subscribe',
     'src/ops',
-    'src/config',
     'src/version',
   ],
   'src/config': ['src/core', 'src/http'],

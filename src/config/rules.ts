@@ -1,7 +1,7 @@
 import { NearjoinError } from '../core/errors.ts';
 import { ADMIN } from '../core/names.ts';
+import type { CorsPolicy } from '../http/server/cors.ts';
 import type { Config } from './settings.ts';
-import type { CorsPolicy } from './values.ts';
 
 /** Refuses settings that are right one by one but not together. */
 export function refuseContradictions(config: Config): void {

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
 import { FALLBACKS } from '../core/fallback.ts';
+import type { ApiPart } from '../http/api.ts';
 import { httpUrl } from '../http/auth/http-url.ts';
 import { jwtSecret, jwtSecrets } from '../http/auth/jwt-config.ts';
+import type { CorsPolicy } from '../http/server/cors.ts';
 import {
-  type ApiPart,
   bool,
-  type CorsPolicy,
   choice,
   corsDomains,
   hostAndPort,

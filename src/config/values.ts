@@ -1,22 +1,6 @@
 import { z } from 'zod';
 import { jsonIn } from '../core/json/json-in.ts';
-
-/** Parts of the HTTP API, as Hasura names them. Only `graphql`, `metadata` and `config` can be switched off; naming another changes nothing. */
-export type ApiPart = 'graphql' | 'metadata' | 'config' | 'pgdump' | 'developer' | 'metrics';
-
-/** Which web origins may read answers. */
-export type CorsPolicy =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'any' }
-  | { readonly kind: 'listed'; readonly origins: readonly AllowedOrigin[] };
-
-/** One allowed origin; `wildcard` allows any one subdomain label in front of `host`. */
-export interface AllowedOrigin {
-  readonly scheme: 'http' | 'https';
-  readonly host: string;
-  readonly wildcard: boolean;
-  readonly port: string;
-}
+import type { AllowedOrigin, CorsPolicy } from '../http/server/cors.ts';
 
 /** Any text but the empty one. */
 export const text: z.ZodType<string, string> = z.string().min(1, 'must not be empty');

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Queryable } from '../cache/queryable.ts';
 import type { MetadataContext } from '../commands/run.ts';
-import type { ApiPart } from '../config/values.ts';
 import type { SourceName } from '../core/names.ts';
 import type { MetadataStore } from '../metadata/store.ts';
 import type { Health } from '../ops/health.ts';
@@ -22,6 +21,9 @@ import { registerRestRoute } from './route/rest-route.ts';
 import { registerVerificationRoutes } from './route/verification-route.ts';
 import { createServer, type ServerOptions } from './server/server.ts';
 import { registerSockets, type SocketOptions } from './socket/sockets.ts';
+
+/** Parts of the HTTP API, as Hasura names them. Only `graphql`, `metadata` and `config` can be switched off; naming another changes nothing. */
+export type ApiPart = 'graphql' | 'metadata' | 'config' | 'pgdump' | 'developer' | 'metrics';
 
 /** What the routes of every process work with: health, version, the state of replication and metrics. */
 export interface OperatorParts {

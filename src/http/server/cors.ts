@@ -1,10 +1,23 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { AllowedOrigin, CorsPolicy } from '../../config/values.ts';
 import { RefusedError } from '../error-reply.ts';
 
 const EXPOSED = 'Cache-Status, X-Nearjoin-Token, X-Request-Id';
 const METHODS = 'GET,POST,PUT,PATCH,DELETE,OPTIONS';
 const PREFLIGHT_SECONDS = '1728000';
+
+/** Which web origins may read answers. */
+export type CorsPolicy =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'listed'; readonly origins: readonly AllowedOrigin[] };
+
+/** One allowed origin; `wildcard` allows any one subdomain label in front of `host`. */
+export interface AllowedOrigin {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly wildcard: boolean;
+  readonly port: string;
+}
 
 /**
  * Answers preflights and marks answers as readable for the origins the policy allows. Other pages cannot read, and

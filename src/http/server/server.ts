@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ServerOptions as ServerOptionsOfNode } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import type { CorsPolicy } from '../../config/values.ts';
 import { messageOf, NearjoinError } from '../../core/errors.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Session } from '../auth/session.ts';
@@ -9,7 +8,7 @@ import { hasuraErrorBody, loggedError, RefusedError, statusOf } from '../error-r
 import { answerInTurn } from './answered-in-turn.ts';
 import { type BodyBounds, readBody, UnreadBody } from './arriving-body.ts';
 import { registerCompression } from './compression.ts';
-import { registerCors } from './cors.ts';
+import { type CorsPolicy, registerCors } from './cors.ts';
 import { cutHeaders } from './cut-headers.ts';
 import { logRequest } from './request-log.ts';
 import { answerUnparsed } from './unparsed-request.ts';

@@ -1,10 +1,9 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { CorsPolicy } from '../../config/values.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { graphqlErrorJson, RefusedError, statusOf } from '../error-reply.ts';
 import { GRAPHQL_PATH, OLD_GRAPHQL_PATH } from '../route/graphql-route.ts';
-import { allows, isSameOrigin } from '../server/cors.ts';
+import { allows, type CorsPolicy, isSameOrigin } from '../server/cors.ts';
 
 /** Whether a request that wants another protocol wants this one. */
 export function wantsWebSocket({ headers }: IncomingMessage): boolean {

@@ -1,8 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { CorsPolicy } from '../../../../src/config/values.ts';
 import { HeldBytes } from '../../../../src/http/held-bytes.ts';
+import type { CorsPolicy } from '../../../../src/http/server/cors.ts';
 import { createServer } from '../../../../src/http/server/server.ts';
 import { createLog } from '../../../../src/ops/log.ts';
 
