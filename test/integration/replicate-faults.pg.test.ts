@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import pg from 'pg';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { requestResync } from '../../src/cache/feed/requests.ts';
 import { readCacheStatus } from '../../src/cache/status/status.ts';
 import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
@@ -38,9 +38,26 @@ async function same(name = 'item'): Promise<number> {
   return rows;
 }
 
-/** The way to copy a database that writes no log, which is the only one before Postgres 15. */
-function byFiles(): string {
-  return rig.source.server.version >= 15 ? ' strategy file_copy' : '';
+/** A copy of the source as it is now, which ends every connection to the source; it lasts as long as the test. */
+async function copyOfSource(): Promise<{ readonly url: string; readonly client: pg.Client }> {
+  const { name, server } = rig.source;
+  const admin = new pg.Client({ connectionString: server.url('postgres') });
+  await admin.connect();
+  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
+    name,
+  ]);
+  // The way that writes no log, which is the only one before Postgres 15.
+  const byFiles = server.version >= 15 ? ' strategy file_copy' : '';
+  await admin.query(`create database ${name}_copy template ${name}${byFiles}`);
+  const url = server.url(`${name}_copy`);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  onTestFinished(async () => {
+    await client.end();
+    await admin.query(`drop database ${name}_copy with (force)`);
+    await admin.end();
+  });
+  return { url, client };
 }
 
 async function slots(): Promise<readonly { slot_name: string; active_pid: number | null }[]> {
@@ -318,13 +335,7 @@ test('a source restored from a backup is behind its slot: its cache is built ane
   await rig.caughtUp();
   const before = await relation();
   await first.stop();
-  const backup = `${rig.source.name}_backup`;
-  const admin = new pg.Client({ connectionString: rig.source.server.url('postgres') });
-  await admin.connect();
-  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
-    rig.source.name,
-  ]);
-  await admin.query(`create database ${backup} template ${rig.source.name}${byFiles()}`);
+  const backup = await copyOfSource();
   const second = rig.start();
   await rig.target.query('delete from item where id <= 50');
   expect(await same()).toBe(50);
@@ -337,28 +348,22 @@ test('a source restored from a backup is behind its slot: its cache is built ane
     return rows[0]?.told === true;
   });
   await second.stop();
-  const restored = new URL(rig.source.url);
-  restored.pathname = `/${backup}`;
-  const third = rig.start({ sourceUrl: restored.href });
-  const inBackup = new pg.Client({ connectionString: restored.href });
-  await inBackup.connect();
+  const third = rig.start({ sourceUrl: backup.url });
   await rig.until('the gap to be found', () =>
     Promise.resolve(rig.log.some((line) => line.includes("past the cache's position"))),
   );
   await rig.until('the copy', async () => {
-    const { rows } = await inBackup.query<{ relation: string }>(
+    const { rows } = await backup.client.query<{ relation: string }>(
       `select relation from nearjoin.cache_table where state = 'ready' and relation <> $1`,
       [before],
     );
     const [made] = rows;
     return (
-      made !== undefined && (await inBackup.query(`select from nearjoin."${made.relation}"`)).rowCount === 50
+      made !== undefined &&
+      (await backup.client.query(`select from nearjoin."${made.relation}"`)).rowCount === 50
     );
   });
   await third.stop();
-  await inBackup.end();
-  await admin.query(`drop database ${backup} with (force)`);
-  await admin.end();
 });
 
 test('a leader whose connection went dead without a word is replaced, and writes nothing when it wakes', async () => {
@@ -461,26 +466,16 @@ test('a clone of the source leaves the slot to who reads from it, says so, and t
   const first = rig.start();
   await rig.ready();
   await first.stop();
-  const clone = `${rig.source.name}_clone`;
-  const admin = new pg.Client({ connectionString: rig.source.server.url('postgres') });
-  await admin.connect();
-  await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1', [
-    rig.source.name,
-  ]);
-  await admin.query(`create database ${clone} template ${rig.source.name}${byFiles()}`);
+  const clone = await copyOfSource();
   const original = rig.start();
   // Only who reads from the slot has this.
   await rig.target.query('update item set n = n + 1 where id = 1');
   await rig.caughtUp();
   const before = await relation();
-  const cloned = new URL(rig.source.url);
-  cloned.pathname = `/${clone}`;
   const timings = { walSenderTimeoutMs: 1_000, tickMs: 200 };
-  const other = rig.start({ sourceUrl: cloned.href, timings });
-  const inClone = new pg.Client({ connectionString: cloned.href });
-  await inClone.connect();
+  const other = rig.start({ sourceUrl: clone.url, timings });
   const told = async (): Promise<string> => {
-    const { rows } = await inClone.query('select state, reason from nearjoin.feed');
+    const { rows } = await clone.client.query('select state, reason from nearjoin.feed');
     return `${rows[0]?.state}: ${rows[0]?.reason}`;
   };
   const said =
@@ -492,7 +487,4 @@ test('a clone of the source leaves the slot to who reads from it, says so, and t
   await original.stop();
   await rig.until('the clone to stream', async () => (await told()).startsWith('streaming'));
   await other.stop();
-  await inClone.end();
-  await admin.query(`drop database ${clone} with (force)`);
-  await admin.end();
 });
