@@ -182,21 +182,19 @@ export class MetadataStore {
   }
 
   /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
-  async save(metadata: Metadata, expectedVersion: number): Promise<number> {
+  async save(metadata: Metadata, expectedVersion: number): Promise<void> {
     // One statement, so the notice is sent if and only if the row moved.
-    const saved = await this.#query<{ resource_version: string }>(
+    const { rowCount } = await this.#query(
       `with saved as (
          update nearjoin_metadata.metadata
          set document = $1::json, resource_version = resource_version + 1
          where resource_version = $2
          returning resource_version
        )
-       select resource_version, pg_notify('nearjoin_metadata', resource_version::text), ${AS_SET} from saved`,
+       select pg_notify('nearjoin_metadata', resource_version::text), ${AS_SET} from saved`,
       [JSON.stringify(metadata), expectedVersion],
     );
-    const row = saved.rows[0];
-    if (row !== undefined) return Number(row.resource_version);
-    throw await this.#conflict(expectedVersion);
+    if (rowCount === 0) throw await this.#conflict(expectedVersion);
   }
 
   async #conflict(expectedVersion: number): Promise<NearjoinError> {
