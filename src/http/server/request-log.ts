@@ -23,6 +23,7 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
     {
       type: 'http-log',
       request_id: request.id,
+      ...traceOf(request.headers['traceparent']),
       method: request.method,
       path: path.slice(0, 200),
       status: reply.statusCode,
@@ -33,6 +34,14 @@ export function logRequest(log: Log, request: FastifyRequest, reply: FastifyRepl
     },
     'request',
   );
+}
+
+const TRACEPARENT = /^[\da-f]{2}-(?!0{32})([\da-f]{32})-[\da-f]{16}-[\da-f]{2}/;
+
+/** The trace that the request is part of, where its caller says so in the form of the W3C. */
+function traceOf(traceparent: string | readonly string[] | undefined): { readonly trace_id?: string } {
+  const trace = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+  return trace === undefined ? {} : { trace_id: trace };
 }
 
 /** The path for the log. That of a REST endpoint holds values, so unless the endpoint is known only its prefix is shown. */

@@ -1,95 +1,20 @@
 import { EventEmitter, once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { Writable } from 'node:stream';
-import type { FastifyInstance, LightMyRequestResponse as Response } from 'fastify';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { FastifyInstance } from 'fastify';
+import { describe, expect, test, vi } from 'vitest';
 import { NearjoinError } from '../../../../src/core/errors.ts';
 import { lsnFromBits } from '../../../../src/core/position/lsn.ts';
 import type { StopSignal } from '../../../../src/core/waiting/stop-signal.ts';
-import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
-import { HeldBytes } from '../../../../src/http/held-bytes.ts';
-import type { OperationResult } from '../../../../src/http/operation/graphql-reply.ts';
-import type { GraphqlRequest } from '../../../../src/http/operation/graphql-request.ts';
 import type { RunContext } from '../../../../src/http/operation/prepare-read.ts';
-import { registerGraphqlRoute } from '../../../../src/http/route/graphql-route.ts';
-import { createServer } from '../../../../src/http/server/server.ts';
-import { createLog, type Log } from '../../../../src/ops/log.ts';
 import { NumberText } from '../../../../src/plan/value/input.ts';
 import { SpareBuffers } from '../../../../src/read/wire/spare-buffers.ts';
 import { poll } from '../../../support/poll.ts';
-
-type Run = (request: GraphqlRequest, context: RunContext) => Promise<OperationResult>;
-
-const apps: FastifyInstance[] = [];
-
-afterEach(async () => {
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-});
+import { echo, post, type Run, serverWith } from '../graphql-server.ts';
 
 async function untilAborted(signal: StopSignal): Promise<never> {
   await new Promise<void>((resolve) => signal.addEventListener('abort', resolve));
   throw signal.reason;
-}
-
-async function serverWith(
-  run: Run,
-  over: {
-    adminSecrets?: readonly string[];
-    batchLimit?: number;
-    requestTimeoutMs?: number;
-    cors?: Parameters<typeof createServer>[0]['cors'];
-    log?: Log;
-    sent?: (body: Buffer) => void;
-    unsentLimitBytes?: number;
-  } = {},
-): Promise<FastifyInstance> {
-  const server = {
-    log: over.log ?? createLog('silent'),
-    cors: over.cors ?? ({ kind: 'any' } as const),
-    bodyLimitBytes: 10_000,
-    arriving: new HeldBytes(1_000_000, () => undefined),
-    requestTimeoutMs: over.requestTimeoutMs ?? 10_000,
-    isLeaving: () => false,
-    showsInternal: () => false,
-  };
-  const app = createServer(server);
-  const authenticator = new Authenticator({
-    adminSecrets: over.adminSecrets ?? [],
-    unauthorizedRole: null,
-    jwt: null,
-    hook: null,
-  });
-  await registerGraphqlRoute(app, {
-    authenticator,
-    runner: { run, refuseBatch: () => undefined, sent: over.sent ?? (() => undefined) },
-    server,
-    batchLimit: over.batchLimit ?? 3,
-    resultLimitBytes: 110,
-    unsent: new HeldBytes(over.unsentLimitBytes ?? 100_000_000, () => undefined),
-  });
-  apps.push(app);
-  return app;
-}
-
-const echo: Run = async ({ query }) => ({
-  kind: 'data',
-  body: Buffer.from(JSON.stringify({ data: { query } })),
-  targets: [],
-});
-
-function post(
-  app: FastifyInstance,
-  payload: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  const { 'content-type': type = 'application/json', ...others } = headers;
-  return app.inject({
-    method: 'POST',
-    url: '/v1/graphql',
-    headers: type === '' ? others : { ...others, 'content-type': type },
-    payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
-  });
 }
 
 /** What arrives of an answer; a client that does not stay leaves at the first of it. */
@@ -422,79 +347,4 @@ describe('the life of a request', () => {
       errorOf('timed-out', 'the request took longer than 20 ms'),
     );
   });
-});
-
-describe('CORS', () => {
-  const listed = {
-    kind: 'listed',
-    origins: [{ scheme: 'https', host: 'example.com', wildcard: true, port: '' }],
-  } as const;
-  const preflight = {
-    'access-control-request-method': 'POST',
-    'access-control-request-headers': 'x-hasura-role',
-  };
-
-  test('any origin may read by default', async () => {
-    const app = await serverWith(echo);
-    const answer = await app.inject({
-      method: 'OPTIONS',
-      url: '/v1/graphql',
-      headers: { origin: 'http://a.b', ...preflight },
-    });
-    expect(answer.statusCode).toBe(204);
-    expect(answer.headers).toMatchObject({
-      'access-control-allow-origin': 'http://a.b',
-      'access-control-allow-headers': 'x-hasura-role',
-    });
-    const plain = await app.inject({ method: 'GET', url: '/v1/graphql', headers: { origin: 'http://a.b' } });
-    expect(plain.headers['access-control-allow-methods']).toBe('GET,POST,PUT,PATCH,DELETE,OPTIONS');
-  });
-
-  test.each([
-    ['https://a.example.com', true],
-    ['https://example.com', false],
-    ['https://a.b.example.com', false],
-    ['http://a.example.com', false],
-    ['https://a.example.com:8443', false],
-    ['https://evilexample.com', false],
-    ['null', false],
-  ])('with https://*.example.com listed, %s may read: %s', async (origin, allowed) => {
-    const app = await serverWith(echo, { cors: listed });
-    const answer = await post(app, { query: '{ a }' }, { origin });
-    expect(answer.headers['access-control-allow-origin']).toBe(allowed ? origin : undefined);
-    expect(answer.json().data !== undefined).toBe(allowed);
-  });
-
-  test('answers of a server with no CORS have no such header', async () => {
-    const answer = await post(
-      await serverWith(echo, { cors: { kind: 'none' } }),
-      { query: '{ a }' },
-      { origin: 'http://a.b' },
-    );
-    expect(answer.headers['access-control-allow-origin']).toBeUndefined();
-    const same = await post(
-      await serverWith(echo, { cors: { kind: 'none' } }),
-      { query: '{ a }' },
-      { origin: 'http://a.b', host: 'a.b' },
-    );
-    expect(same.json()).toEqual({ data: { query: '{ a }' } });
-  });
-});
-
-test('a line of the log has a length of its own, whatever an operation is called', async () => {
-  const lines: string[] = [];
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(String(chunk));
-      done();
-    },
-  });
-  const run: Run = async ({ operationName: name }, { notes }) => {
-    notes?.operations.push({ name, elapsedMs: 1, code: null, targets: [] });
-    return echo({ query: '{ a }', operationName: name, variables: {} }, {} as RunContext);
-  };
-  const app = await serverWith(run, { log: createLog('info', sink) });
-  await post(app, { query: '{ a }', operationName: 'n'.repeat(9000) }, { 'x-hasura-role': 'r'.repeat(9000) });
-  expect(lines).toHaveLength(1);
-  expect(lines[0]?.length).toBeLessThan(1000);
 });
