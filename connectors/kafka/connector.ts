@@ -69,8 +69,11 @@ class KafkaConnector extends TargetDatabase implements Connector {
     const { version } = await this.admin.row<{ version: number }>(
       `select current_setting('server_version_num')::int as version`,
     );
-    if (version >= OLDEST_VERSION) return identity;
-    throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
+    if (version < OLDEST_VERSION)
+      throw new ConnectorError('unfit', 'Postgres 15 is the oldest that can be followed through Kafka');
+    // Left from when the target was followed by a slot of ours, which the cache may go on from without another beginning.
+    await this.drop();
+    return identity;
   }
 
   override async check(tables: readonly TableRef[]): Promise<readonly Publishable[]> {
@@ -101,8 +104,6 @@ class KafkaConnector extends TargetDatabase implements Connector {
   /** No slot is made: the feed begins after a transaction of ours that has come through Debezium. */
   async createSlot(signal: AbortSignal): Promise<Lsn> {
     return await this.while(signal, async (until) => {
-      // Left from when the target was followed by a slot of ours.
-      await this.drop();
       const through = {
         client: this.#client,
         topic: this.#transactions,
