@@ -9,7 +9,7 @@ import { resolve } from '../../support/resolve.ts';
 import { database, source, table } from '../catalog/found.ts';
 
 /** So many that whoever looks at each again for each of them is not done in the time of a test. */
-const MANY = 1_000;
+const MANY = 1_500;
 const names = Array.from({ length: MANY }, (_, index) => `t${index}`);
 
 const introspections = new Map([
