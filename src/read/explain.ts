@@ -47,7 +47,7 @@ interface ExplainParts {
 
 /** Explains every root field by itself. */
 export function explainPlan(request: ExplainRequest, parts: ExplainParts): Promise<readonly ExplainedRoot[]> {
-  return inOrder(request.plan.plan.roots.map((root) => explainRoot(root, request, parts)));
+  return inOrder(request.compiled.plan.roots.map((root) => explainRoot(root, request, parts)));
 }
 
 async function explainRoot(
@@ -55,7 +55,7 @@ async function explainRoot(
   request: ExplainRequest,
   parts: ExplainParts,
 ): Promise<ExplainedRoot> {
-  const owner = request.plan.groups.find((group) => group.roots.includes(root));
+  const owner = request.compiled.groups.find((group) => group.roots.includes(root));
   if (owner === undefined || root.kind === 'constant' || root.kind === 'introspection') {
     return { field: root.key, sql: null, plan: null, targets: [] };
   }

@@ -8,7 +8,7 @@ import type { ReadRequest } from './read-request.ts';
 import { PostgresError } from './wire/failure.ts';
 
 /** The part of a request that its values concern. */
-type Asked = Pick<ReadRequest, 'plan' | 'values' | 'signal'>;
+type Asked = Pick<ReadRequest, 'compiled' | 'values' | 'signal'>;
 
 /**
  * The error to tell for a failed request. Where several of its values are malformed it is about the first of them, whichever
@@ -17,7 +17,7 @@ type Asked = Pick<ReadRequest, 'plan' | 'values' | 'signal'>;
  */
 export async function firstRefusal(error: unknown, asked: Asked, databases: Databases): Promise<unknown> {
   if (!isOfValue(error)) return error;
-  const { plan } = asked.plan;
+  const { plan } = asked.compiled;
   const first = await refusalOf(asked, databases);
   if (isOfValue(first)) return inPlaceOf(error, first);
   return plan.role === ADMIN ? error : withoutQuotes(error);
@@ -25,7 +25,7 @@ export async function firstRefusal(error: unknown, asked: Asked, databases: Data
 
 /** What the first database says that does not take its part of the values; null when all are taken. */
 async function refusalOf(
-  { plan: { plan, groups }, values, signal }: Asked,
+  { compiled: { plan, groups }, values, signal }: Asked,
   databases: Databases,
 ): Promise<unknown> {
   const names = new Set([...groups.map(({ source }) => source), ...plan.remotes.map(({ target }) => target)]);

@@ -14,10 +14,12 @@ export class LongLists {
   }
 
   /** The request; if one of its session's lists is long, with a plan that looks a row's value up in the list. */
-  fitted<R extends Pick<ReadRequest, 'plan' | 'values'>>(request: R): R {
-    const { plan, values } = request;
-    const areLong = plan.plan.params.some((param, i) => isSessionList(param) && isLongText(values[i] ?? ''));
-    return areLong ? { ...request, plan: this.#withLongLists(plan) } : request;
+  fitted<R extends Pick<ReadRequest, 'compiled' | 'values'>>(request: R): R {
+    const { compiled, values } = request;
+    const areLong = compiled.plan.params.some(
+      (param, i) => isSessionList(param) && isLongText(values[i] ?? ''),
+    );
+    return areLong ? { ...request, compiled: this.#withLongLists(compiled) } : request;
   }
 
   #withLongLists(compiled: CompiledPlan): CompiledPlan {

@@ -63,19 +63,19 @@ export class ReadLane {
   }
 
   async #answered(request: ReadRequest): Promise<ReadAnswer> {
-    const { plan, values, freshness, signal, introspection } = request;
+    const { compiled, values, freshness, signal, introspection } = request;
     if (freshness.tokens.size > 0) await refuseBeyondRoots(request, this.#databases);
-    const [only, ...others] = plan.groups;
+    const [only, ...others] = compiled.groups;
     if (only !== undefined && others.length === 0) {
       const { cells, targets } = await this.#reader.read({ group: only, values, freshness, signal });
-      return { body: assemble(plan, [cells], introspection), targets, cursor: cursorOf(plan, cells) };
+      return { body: assemble(compiled, [cells], introspection), targets, cursor: cursorOf(compiled, cells) };
     }
     const read = (group: SourceGroup) => (own: StopSignal) =>
       this.#reader.read({ group, values, freshness, signal: own });
-    const answers = await whileNeeded(signal, plan.groups.map(read));
+    const answers = await whileNeeded(signal, compiled.groups.map(read));
     const cells = answers.map((answer) => answer.cells);
     return {
-      body: assemble(plan, cells, introspection),
+      body: assemble(compiled, cells, introspection),
       targets: answers.flatMap((answer) => answer.targets),
       // A subscription reads one database.
       cursor: null,

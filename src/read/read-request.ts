@@ -6,7 +6,7 @@ import type { FreshnessRequest, TargetReport } from './freshness.ts';
 
 /** One operation to answer. */
 export interface ReadRequest {
-  readonly plan: CompiledPlan;
+  readonly compiled: CompiledPlan;
   /** In the order of `QueryPlan.params`. */
   readonly values: TextValues;
   /** Answers of introspection fields, by their index in the plan. */

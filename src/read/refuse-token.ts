@@ -25,7 +25,11 @@ function refuseBeyond(reached: Token, token: Token, target: SourceName): void {
 
 /** The same for the databases of root fields, which are read directly: a token may name a commit that they do not have. */
 export async function refuseBeyondRoots(
-  { plan: { groups }, freshness: { tokens }, signal }: Pick<ReadRequest, 'plan' | 'freshness' | 'signal'>,
+  {
+    compiled: { groups },
+    freshness: { tokens },
+    signal,
+  }: Pick<ReadRequest, 'compiled' | 'freshness' | 'signal'>,
   databases: Databases,
 ): Promise<void> {
   const asked = groups.map(async ({ source }) => {

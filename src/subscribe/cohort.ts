@@ -142,7 +142,7 @@ export class Cohort {
       let shareMs = 0;
       const answer = await rounds
         .take(
-          this.query.plan,
+          this.query.compiled,
           async (together) => {
             const startedMs = clock.monotonicMs();
             const read = await this.#readAnew();

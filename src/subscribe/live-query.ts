@@ -45,27 +45,27 @@ export class LiveQueryKeys {
   readonly #plans: WeakMap<CompiledPlan, number> = new WeakMap();
   #lastPlan = 0;
 
-  keyOf({ plan, values, freshness }: LiveQuery): string {
+  keyOf({ compiled, values, freshness }: LiveQuery): string {
     const { noCache, maxStalenessMs, fallback, tokens } = freshness;
     const positions = [...tokens].map(([target, token]) => [target, formatToken(token)]);
-    return JSON.stringify([this.#numberOf(plan), values, noCache, maxStalenessMs, fallback, positions]);
+    return JSON.stringify([this.#numberOf(compiled), values, noCache, maxStalenessMs, fallback, positions]);
   }
 
   /** A plan is made for one role and one catalog, so it stands for them. */
-  #numberOf(plan: CompiledPlan): number {
-    return keptIn(this.#plans, plan, () => (this.#lastPlan += 1));
+  #numberOf(compiled: CompiledPlan): number {
+    return keptIn(this.#plans, compiled, () => (this.#lastPlan += 1));
   }
 }
 
 /** Where the query's stream goes on; null for everything that is no stream. */
-export function cursorOf({ plan, values }: LiveQuery): string | null {
-  const { cursor } = plan.plan;
+export function cursorOf({ compiled, values }: LiveQuery): string | null {
+  const { cursor } = compiled.plan;
   return cursor === null ? null : (values[cursor.index] ?? null);
 }
 
 /** The query of a stream that has come as far as `cursor`; any other query is as it was. */
 export function behind(query: LiveQuery, cursor: string | null): LiveQuery {
-  const place = query.plan.plan.cursor;
+  const place = query.compiled.plan.cursor;
   if (place === null || cursor === null) return query;
   return { ...query, values: query.values.map((value, index) => (index === place.index ? cursor : value)) };
 }
@@ -98,13 +98,13 @@ export function livePositions({ targets }: Pick<ReadAnswer, 'targets'>): Freshne
 }
 
 /** The database that the subscription's root field is read from; null where it names none. */
-export function sourceOf({ plan }: LiveQuery): SourceName | null {
-  return plan.groups[0]?.source ?? null;
+export function sourceOf({ compiled }: LiveQuery): SourceName | null {
+  return compiled.groups[0]?.source ?? null;
 }
 
 /** The feeds whose commits may change the answer. */
-export function feedsOf({ plan }: LiveQuery): readonly Pick<RemoteUse, 'source' | 'target'>[] {
-  return plan.groups.flatMap(({ remotes }) => remotes);
+export function feedsOf({ compiled }: LiveQuery): readonly Pick<RemoteUse, 'source' | 'target'>[] {
+  return compiled.groups.flatMap(({ remotes }) => remotes);
 }
 
 /** A reading that worked. */

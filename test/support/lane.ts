@@ -111,7 +111,7 @@ export class TestLane {
   async query(text: string, asking: Asking = {}): Promise<LaneAnswer> {
     const { plan, compiled, variables } = this.#prepare(text, asking);
     const answer = await this.lane.run({
-      plan: compiled,
+      compiled,
       values: bindParams(plan, variables, new Map(Object.entries(asking.session ?? {}))),
       introspection: [],
       ...this.#rest(asking),
@@ -123,7 +123,7 @@ export class TestLane {
   async explain(text: string, asking: Asking = {}): Promise<readonly ExplainedRoot[]> {
     const { plan, compiled, variables } = this.#prepare(text, asking);
     const values = bindParams(plan, variables, new Map(Object.entries(asking.session ?? {})));
-    return this.lane.explain({ plan: compiled, values, ...this.#rest(asking) });
+    return this.lane.explain({ compiled, values, ...this.#rest(asking) });
   }
 
   /** Copies every table that the catalog wants cached, as one transaction of the feed would leave it. */

@@ -132,7 +132,7 @@ export class OperationRunner {
     } catch (error) {
       return this.#failed(error);
     }
-    if (prepared.read.plan.plan.nodes > LARGE_PLAN) await setImmediate();
+    if (prepared.read.compiled.plan.nodes > LARGE_PLAN) await setImmediate();
     try {
       const { body, targets } = await this.#read(prepared);
       return { kind: 'data', body, targets };

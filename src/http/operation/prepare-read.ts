@@ -64,7 +64,7 @@ export function prepareRead(asked: Asked, parts: ReadParts): PreparedRead {
   const catalog = parts.catalog();
   const prepared = parts.operations.prepare({ query, operationName, variables, role, catalog, over });
   const read = {
-    plan: prepared.compiled,
+    compiled: prepared.compiled,
     values: bindParams(prepared.plan, prepared.variables, context.session.variables),
     introspection: [],
     freshness: withDirective(context.freshness, prepared.freshness),

@@ -84,8 +84,8 @@ export class SocketOperation {
   }
 
   #subscribe({ read }: PreparedRead, from: Progress): void {
-    const { plan, values, introspection, freshness } = read;
-    const query = { plan, values, introspection, freshness };
+    const { compiled, values, introspection, freshness } = read;
+    const query = { compiled, values, introspection, freshness };
     this.#subscription = this.#scope.live.subscribe(query, { take: (answer) => this.#take(answer) }, from);
   }
 

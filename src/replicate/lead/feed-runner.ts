@@ -115,7 +115,7 @@ export class FeedRunner {
   async #run(signal: AbortSignal): Promise<void> {
     const { limits, random, connect } = this.#options;
     const { first, longest } = limits.retryMs;
-    // What a status says counts for ten seconds.
+    // Without an address of the target each try only tells the status so, and what a status was told counts for ten seconds.
     const quick = new Backoff(first, connect === null ? Math.min(longest, REFUSED_MS) : longest, random);
     const slow = new Backoff(first, limits.goneRetryMs, random);
     while (!signal.aborted) {

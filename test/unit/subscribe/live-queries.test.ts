@@ -71,7 +71,7 @@ function queryOf(value: string, target: string | null = null, isStream = false, 
   const compiled = compilePlan(plan, false);
   const group = { source, remotes: target === null ? [] : [{ source, target }] };
   return {
-    plan: { ...compiled, groups: [group] } as unknown as LiveQuery['plan'],
+    compiled: { ...compiled, groups: [group] } as unknown as LiveQuery['compiled'],
     values: [value],
     introspection: [],
     freshness: { noCache: false, maxStalenessMs: null, fallback: null, tokens: new Map() },

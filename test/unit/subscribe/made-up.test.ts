@@ -40,7 +40,7 @@ class Database implements LiveLane {
     this.runs += 1;
     this.open.set(request, this.#roundOf(request));
     this.most = Math.max(this.most, new Set(this.open.values()).size);
-    const answer = request.plan.plan.cursor === null ? this.#state(request) : this.#batch(request);
+    const answer = request.compiled.plan.cursor === null ? this.#state(request) : this.#batch(request);
     const { isDown } = this;
     await this.#clock.delay(this.takesMs, request.signal);
     this.open.delete(request);
@@ -50,8 +50,8 @@ class Database implements LiveLane {
   }
 
   /** Readings of one plan that begin in the same moment are one round. */
-  #roundOf({ plan }: ReadRequest): string {
-    const number = keptIn(this.#plans, plan, () => this.#plans.size);
+  #roundOf({ compiled }: ReadRequest): string {
+    const number = keptIn(this.#plans, compiled, () => this.#plans.size);
     return `${number} ${this.#clock.monotonicMs()}`;
   }
 
@@ -167,7 +167,7 @@ class Follower {
 
   enter(live: LiveQueries, plans: Plans): void {
     const progress = this.#subscription?.leave();
-    const query = { ...this.asking, plan: plans.of(this.isStream), introspection: [] };
+    const query = { ...this.asking, compiled: plans.of(this.isStream), introspection: [] };
     this.#subscription = live.subscribe(query, this, progress);
   }
 
