@@ -115,8 +115,12 @@ async function lackOfRight(admin: AdminPool, create: string, cause: unknown): Pr
 
 /** Refuses to go on with a slot whose publication is gone. */
 export async function requirePublication(admin: AdminPool): Promise<void> {
+  if (!(await hasPublication(admin))) throw publicationLost();
+}
+
+async function hasPublication(admin: AdminPool): Promise<boolean> {
   const rows = await admin.rows('select from pg_publication where pubname = $1', [admin.target.name]);
-  if (rows.length === 0) throw publicationLost();
+  return rows.length > 0;
 }
 
 /** Changes written while there is none are not in the slot's stream, and nothing else tells of that. */
@@ -127,8 +131,9 @@ function publicationLost(): ConnectorError {
   );
 }
 
-/** Drops our publication; harmless when there is none. */
+/** Drops our publication; harmless when there is none: an event trigger that refuses every definition refuses also to drop nothing. */
 export async function dropPublication(admin: AdminPool): Promise<void> {
+  if (!(await hasPublication(admin))) return;
   const { name, timings } = admin.target;
   await admin.transaction(async (query) => {
     await query(`set local lock_timeout = ${timings.lockMs}`);
