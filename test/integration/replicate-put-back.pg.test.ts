@@ -207,7 +207,7 @@ test('a target that is started again while its feed is paused is looked after al
   await feed.caughtUp();
 });
 
-/** Where the address leads. */
+/** Where the address leads is otherwise looked at every few seconds. */
 const LOOKING_OFTEN = { addressPollMs: 200 };
 
 test('that the address has come to lead elsewhere ends the stream, though no connection is made for anything else', async () => {
