@@ -15,7 +15,7 @@ export interface ReadingNotes {
   note(key: string, reading: string): Promise<void>;
 }
 
-/** Notes and recalls readings. If that fails, a node only knows the databases that answer it. */
+/** Notes and recalls readings. If that fails, a node only knows the databases that answer it; with an aborted signal it ends the work, and is no news. */
 export class NotedReadings {
   readonly #notes: ReadingNotes;
   readonly #log: Pick<Log, 'warn'>;
@@ -26,20 +26,25 @@ export class NotedReadings {
   }
 
   /** What a database last said of itself, to any node. */
-  async recall(url: string): Promise<{ readonly reading: Introspection; readonly ageMs: number } | null> {
-    const noted = (await this.#tried(() => this.#notes.recall(readingKey(url)))) ?? null;
+  async recall(
+    url: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly reading: Introspection; readonly ageMs: number } | null> {
+    const noted = (await this.#tried(() => this.#notes.recall(readingKey(url)), signal)) ?? null;
     const reading = noted === null ? null : parseReading(noted.reading);
     return noted === null || reading === null ? null : { reading, ageMs: noted.ageMs };
   }
 
-  async note(url: string, reading: Introspection): Promise<void> {
-    await this.#tried(() => this.#notes.note(readingKey(url), printReading(reading)));
+  async note(url: string, reading: Introspection, signal: AbortSignal): Promise<void> {
+    await this.#tried(() => this.#notes.note(readingKey(url), printReading(reading)), signal);
   }
 
-  async #tried<Result>(use: () => Promise<Result>): Promise<Result | undefined> {
+  async #tried<Result>(use: () => Promise<Result>, signal: AbortSignal): Promise<Result | undefined> {
     try {
       return await use();
     } catch (error) {
+      // Who stops closes what keeps them.
+      signal.throwIfAborted();
       this.#log.warn({ reason: messageOf(error) }, 'readings of databases cannot be noted or recalled');
       return undefined;
     }

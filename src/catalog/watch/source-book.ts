@@ -91,7 +91,7 @@ export class SourceBook {
     const tried = this.#triedSince(known, source.name, described);
     if (tried !== null) return tried;
     if (!fits(known, described)) {
-      const noted = toRead === 'noted' ? await this.#justNoted(described) : null;
+      const noted = toRead === 'noted' ? await this.#justNoted(described, signal) : null;
       return noted ?? (await this.#read(described, known, signal));
     }
     const isKept = await this.#isKept(known, toRead, signal);
@@ -181,22 +181,31 @@ export class SourceBook {
     const found = await this.#ask(described, signal);
     const old = entry?.url === url ? entry : undefined;
     const base = { url, asked, begunAt, failures: entry?.failures ?? 0 };
-    if (!isAvailable(found)) return this.#unread(base, old, found);
+    if (!isAvailable(found)) return this.#unread(base, old, found, signal);
     const kept = newer(old?.found, found);
-    if (kept !== old?.found && url !== null) await this.#notes.note(url, found);
+    if (kept !== old?.found && url !== null) await this.#notes.note(url, found, signal);
     return this.#dated(base, kept);
   }
 
-  async #unread(base: Dated, old: Entry | undefined, found: Unavailable): Promise<Entry> {
-    const kept = newer(old?.found ?? (await this.#recalled(base, found)), found);
+  async #unread(
+    base: Dated,
+    old: Entry | undefined,
+    found: Unavailable,
+    signal: AbortSignal,
+  ): Promise<Entry> {
+    const kept = newer(old?.found ?? (await this.#recalled(base, found, signal)), found);
     const begunAt = old?.begunAt ?? Number.NEGATIVE_INFINITY;
     return { ...this.#dated({ ...base, begunAt }, kept), isSilent: true };
   }
 
   /** What a database said last, for a node that has just started and gets no answer from it. */
-  async #recalled({ url }: Dated, found: Unavailable): Promise<Introspection | undefined> {
+  async #recalled(
+    { url }: Dated,
+    found: Unavailable,
+    signal: AbortSignal,
+  ): Promise<Introspection | undefined> {
     if (url === null) return undefined;
-    const recalled = await this.#notes.recall(url);
+    const recalled = await this.#notes.recall(url, signal);
     if (recalled === null) return undefined;
     const { database } = recalled.reading.server;
     this.#options.log.warn(
@@ -207,8 +216,8 @@ export class SourceBook {
   }
 
   /** What another node has read a moment ago for the same metadata: as good as a reading of this node. */
-  async #justNoted({ url, asked }: Described): Promise<Entry | null> {
-    const recalled = url === null ? null : await this.#notes.recall(url);
+  async #justNoted({ url, asked }: Described, signal: AbortSignal): Promise<Entry | null> {
+    const recalled = url === null ? null : await this.#notes.recall(url, signal);
     if (recalled === null) return null;
     const { reading, ageMs } = recalled;
     if (!answersAll(reading, asked) || ageMs < 0 || ageMs >= this.#intervals.fingerprintMs) return null;

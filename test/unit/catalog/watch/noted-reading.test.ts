@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { parseReading, printReading, readingKey } from '../../../../src/catalog/watch/noted-reading.ts';
+import {
+  NotedReadings,
+  parseReading,
+  printReading,
+  readingKey,
+} from '../../../../src/catalog/watch/noted-reading.ts';
 import { database, table } from '../found.ts';
 
 test('a reading comes back as it was, maps and sets too', () => {
@@ -25,4 +30,23 @@ test('a key hangs on address, database and user, and not on the password', () =>
   expect(key).toMatch(/^[0-9a-f]{64}$/);
   for (const other of ['ada:one@db:5433/shop', 'ada:one@db:5432/crm', 'bob:one@db:5432/shop'])
     expect(readingKey(`postgres://${other}`)).not.toBe(key);
+});
+
+test('that readings cannot be noted is told, but not of a process that is being stopped and has closed what keeps them', async () => {
+  const url = 'postgres://somebody@localhost/shop';
+  const said: string[] = [];
+  const stopping = new AbortController();
+  const closed = (): Promise<never> => Promise.reject(new Error('closed'));
+  const notes = new NotedReadings(
+    { recall: closed, note: closed },
+    { warn: (_fields: unknown, words?: string) => void said.push(String(words)) },
+  );
+  await notes.note(url, database([]), stopping.signal);
+  expect(await notes.recall(url, stopping.signal)).toBeNull();
+  const told = 'readings of databases cannot be noted or recalled';
+  expect(said).toEqual([told, told]);
+  stopping.abort(new Error('stopped'));
+  await expect(notes.note(url, database([]), stopping.signal)).rejects.toThrow('stopped');
+  await expect(notes.recall(url, stopping.signal)).rejects.toThrow('stopped');
+  expect(said).toEqual([told, told]);
 });
