@@ -162,10 +162,25 @@ function keyOf(secret: Shape): JwtKey {
   if (url !== undefined) return { kind: 'url', url };
   if (key === undefined) throw new TypeError('one of key and jwk_url must be present');
   if (type === undefined) throw new TypeError('type must be present with key');
-  if (type.startsWith('HS'))
-    return { kind: 'fixed', algorithms: [type], key: sharedKey(key, Number(type.slice(2))) };
-  const algorithms = type === 'Ed25519' ? ['EdDSA', 'Ed25519'] : [type];
-  return { kind: 'fixed', algorithms, key: publicKey(key, type) };
+  const verifying = type.startsWith('HS') ? sharedKey(key, Number(type.slice(2))) : publicKey(key, type);
+  return { kind: 'fixed', algorithms: algorithmsOf(type), key: verifying };
+}
+
+/**
+ * What tokens may be signed with, by the kind of key alone, as in Hasura: what its own pages make for Auth0 says `RS512`, where
+ * tokens are signed with `RS256`.
+ */
+function algorithmsOf(type: string): readonly string[] {
+  switch (type.slice(0, 2)) {
+    case 'HS':
+      return ['HS256', 'HS384', 'HS512'];
+    case 'RS':
+      return ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
+    case 'ES':
+      return [type];
+    default:
+      return ['EdDSA', 'Ed25519'];
+  }
 }
 
 function sharedKey(text: string, bits: number): Uint8Array {

@@ -1,63 +1,12 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { SignJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Authenticator } from '../../../../src/http/auth/authenticator.ts';
-import { JwtVerifier } from '../../../../src/http/auth/jwt.ts';
-import { jwtSecret } from '../../../../src/http/auth/jwt-config.ts';
-import { keptMs } from '../../../../src/http/auth/key-set.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
 import type { Session } from '../../../../src/http/auth/session.ts';
-import { type LocalHttp, serveLocally } from '../../../support/local-http.ts';
+import { authenticator, CLAIMS, clock, KEY, NAMESPACE, NOW_S, refusal, token, verifier } from './tokens.ts';
 
-const KEY = 'a-secret-of-more-than-thirty-two-bytes';
-const NAMESPACE = 'https://hasura.io/jwt/claims';
-const CLAIMS = {
-  'x-hasura-default-role': 'user',
-  'x-hasura-allowed-roles': ['user', 'editor'],
-  'X-Hasura-User-Id': '7',
-};
-const NOW_S = 1_900_000_000;
-
-let nowMs = NOW_S * 1000;
-
-function verifier(...secrets: object[]): JwtVerifier {
-  return new JwtVerifier(
-    secrets.map((secret) => jwtSecret.parse(JSON.stringify(secret))),
-    () => nowMs,
-  );
-}
-
-function authenticator(over: Partial<ConstructorParameters<typeof Authenticator>[0]> = {}): Authenticator {
-  return new Authenticator({
-    adminSecrets: ['s3cret', 'the one that follows it'],
-    unauthorizedRole: null,
-    jwt: null,
-    hook: null,
-    ...over,
-  });
-}
-
-async function token(
-  claims: object,
-  key: Uint8Array | KeyObject = new TextEncoder().encode(KEY),
-  alg = 'HS256',
-): Promise<string> {
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg })
-    .setExpirationTime(NOW_S + 3600)
-    .sign(key);
-}
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 function shown(session: Session): unknown {
   return { role: session.role, isAdmin: session.isAdmin, variables: Object.fromEntries(session.variables) };
-}
-
-async function refusal(work: () => Session | Promise<Session>): Promise<unknown> {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('the request was let in');
 }
 
 describe('without a secret configured', () => {
@@ -178,16 +127,16 @@ describe('JWT', () => {
   test('a token that was fine is refused once it has expired', async () => {
     const headers = await bearer({ [NAMESPACE]: CLAIMS });
     await auth.authenticate(headers);
-    nowMs = (NOW_S + 3600) * 1000;
+    clock.nowMs = (NOW_S + 3600) * 1000;
     expect(await refusal(() => auth.authenticate(headers))).toMatchObject({
       code: 'invalid-jwt',
       message: 'Could not verify JWT: JWTExpired',
     });
     const patient = authenticator({ jwt: verifier({ type: 'HS256', key: KEY, allowed_skew: 60 }) });
     expect((await patient.authenticate(headers)).expiresAtMs).toBe((NOW_S + 3660) * 1000);
-    nowMs = (NOW_S + 3660) * 1000;
+    clock.nowMs = (NOW_S + 3660) * 1000;
     expect(await refusal(() => patient.authenticate(headers))).toMatchObject({ code: 'invalid-jwt' });
-    nowMs = NOW_S * 1000;
+    clock.nowMs = NOW_S * 1000;
   });
 
   test('a token that says it was issued in the future is refused, further ahead than clocks may differ', async () => {
@@ -348,7 +297,7 @@ describe('JWT', () => {
   });
 
   test.each([
-    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['RS256', rsa],
     ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })],
     ['Ed25519', generateKeyPairSync('ed25519')],
   ])('%s public keys verify, and do not serve as shared secrets', async (type, { publicKey, privateKey }) => {
@@ -363,133 +312,18 @@ describe('JWT', () => {
   });
 });
 
-describe('published keys', () => {
-  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  let fetched = 0;
-  let answer: { status: number; body: string; headers?: Record<string, string> } = { status: 200, body: '' };
-  let url = '';
-  let server: LocalHttp;
-
-  beforeAll(async () => {
-    server = await serveLocally((_request, response) => {
-      fetched += 1;
-      response.writeHead(answer.status, answer.headers).end(answer.body);
-    });
-    url = server.url;
-  });
-
-  afterAll(() => server.close());
-
-  test('keys come from a JWK URL, fetched once', async () => {
-    const jwk = { ...rsa.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' };
-    answer = { status: 200, body: JSON.stringify({ keys: [jwk] }) };
-    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
-    const before = fetched;
-    for (const n of [1, 2, 3]) {
-      const text = await token({ [NAMESPACE]: CLAIMS, n }, rsa.privateKey, 'RS256');
-      expect((await keyed.authenticate({ authorization: `Bearer ${text}` })).role).toBe('user');
-    }
-    expect(fetched - before).toBe(1);
-  });
-
-  test('published keys are fetched again when they say so, and stay in force while they cannot be', async () => {
-    const successor = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const publish = (key: KeyObject, kid: string, maxAge: number): void => {
-      const jwk = { ...key.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
-      const headers = { 'cache-control': `max-age=${maxAge}` };
-      answer = { status: 200, body: JSON.stringify({ keys: [jwk] }), headers };
-    };
-    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
-    let n = 0;
-    const role = async (key: KeyObject): Promise<string> => {
-      n += 1;
-      const text = await token({ [NAMESPACE]: CLAIMS, n }, key, 'RS256');
-      return (await keyed.authenticate({ authorization: `Bearer ${text}` })).role;
-    };
-    const start = nowMs;
-    try {
-      publish(rsa.publicKey, 'one', 60);
-      expect(await role(rsa.privateKey)).toBe('user');
-      answer = { status: 500, body: '' };
-      nowMs = start + 61_000;
-      expect(await role(rsa.privateKey)).toBe('user');
-      publish(successor.publicKey, 'two', 60);
-      nowMs = start + 63_000;
-      expect(await role(successor.privateKey)).toBe('user');
-      await expect(role(rsa.privateKey)).rejects.toMatchObject({ code: 'invalid-jwt' });
-    } finally {
-      nowMs = start;
-    }
-  });
-
-  test.each([
-    ['an error', { status: 503, body: '' }],
-    ['another address', { status: 302, body: '', headers: { location: '/' } }],
-    ['no JSON', { status: 200, body: '<html>' }],
-    ['no keys', { status: 200, body: '{"error":"busy"}' }],
-  ])('a provider that answers with %s is no fault of the token', async (_, given) => {
-    answer = given;
-    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
-    const text = await token({ [NAMESPACE]: CLAIMS }, rsa.privateKey, 'RS256');
-    expect(await refusal(() => keyed.authenticate({ authorization: `Bearer ${text}` }))).toMatchObject({
-      status: 500,
-      code: 'unexpected',
-      message: 'could not fetch the JWK set',
-    });
-  });
-
-  test('a token that names no key is verified by whichever of the published ones it was signed with', async () => {
-    const pair = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const pairs = [pair(), pair()];
-    const keys = pairs.map(({ publicKey }, n) => ({ ...publicKey.export({ format: 'jwk' }), kid: `${n}` }));
-    answer = { status: 200, body: JSON.stringify({ keys }) };
-    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
-    const roleBy = async (key: KeyObject, claims: object = {}): Promise<string> => {
-      const text = await token({ [NAMESPACE]: CLAIMS, ...claims }, key, 'ES256');
-      return (await keyed.authenticate({ authorization: `Bearer ${text}` })).role;
-    };
-    for (const { privateKey } of pairs) {
-      expect(await roleBy(privateKey)).toBe('user');
-      await expect(roleBy(privateKey, { nbf: NOW_S + 60 })).rejects.toMatchObject({
-        message: 'Could not verify JWT: JWTNotYetValid',
-      });
-    }
-    await expect(roleBy(pair().privateKey)).rejects.toMatchObject({
-      message: 'Could not verify JWT: JWSError JWSInvalidSignature',
-    });
-  });
-
-  test("a token of one issuer neither waits for another's keys nor is refused in its words", async () => {
-    const before = fetched;
-    const several = authenticator({
-      jwt: verifier({ jwk_url: `${url}/jwks`, issuer: 'other' }, { type: 'HS256', key: KEY, issuer: 'me' }),
-    });
-    const bearer = async (claims: object): Promise<{ authorization: string }> => ({
-      authorization: `Bearer ${await token({ [NAMESPACE]: CLAIMS, ...claims })}`,
-    });
-    expect((await several.authenticate(await bearer({ iss: 'me' }))).role).toBe('user');
-    for (const [claims, reason] of [
-      [{ iss: 'me', nbf: NOW_S + 60 }, 'JWTNotYetValid'],
-      [{ iss: 'nobody' }, 'JWTNotInIssuer'],
-    ] as const) {
-      const headers = await bearer(claims);
-      expect(await refusal(() => several.authenticate(headers))).toMatchObject({
-        code: 'invalid-jwt',
-        message: `Could not verify JWT: ${reason}`,
-      });
-    }
-    expect(fetched).toBe(before);
-  });
-
-  test.each([
-    ['no-cache', null, 1000],
-    ['public, max-age=120', null, 120_000],
-    ['max-age=0', null, 1000],
-    ['', 'Thu, 01 Jan 1970 00:01:00 GMT', 50_000],
-    ['', '0', 1000],
-    ['private', null, Number.POSITIVE_INFINITY],
-  ])('keys with Cache-Control "%s" and Expires %s are kept for %i ms', (cacheControl, expires, kept) => {
-    const headers = new Headers({ 'cache-control': cacheControl, ...(expires === null ? {} : { expires }) });
-    expect(keptMs(headers, 10_000)).toBe(kept);
-  });
+test.each([
+  ['RS512', ['RS256', 'RS384', 'RS512', 'PS256']],
+  ['HS256', ['HS256', 'HS384', 'HS512']],
+])('a key of type %s verifies by any algorithm of its kind: %j', async (type, algorithms) => {
+  const shared = 'a-secret-of-sixty-four-bytes-is-long-enough-for-each-of-the-three';
+  const [key, signing] =
+    type === 'HS256'
+      ? [shared, new TextEncoder().encode(shared)]
+      : [rsa.publicKey.export({ type: 'spki', format: 'pem' }), rsa.privateKey];
+  const auth = authenticator({ jwt: verifier({ type, key }) });
+  for (const algorithm of algorithms) {
+    const text = await token({ [NAMESPACE]: CLAIMS }, signing, algorithm);
+    expect((await auth.authenticate({ authorization: `Bearer ${text}` })).role).toBe('user');
+  }
 });
