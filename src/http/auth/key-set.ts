@@ -14,7 +14,7 @@ export function publishedKeys(url: URL, nowMs: () => number): JWTVerifyGetKey {
     timeoutDuration: TIMEOUT_MS,
     cacheMaxAge: Number.POSITIVE_INFINITY,
     [customFetch]: async (address, options) => {
-      const response = await fetch(address, options);
+      const response = await fetch(address, { ...options, redirect: 'follow' });
       if (response.ok) staleAtMs = nowMs() + keptMs(response.headers, nowMs());
       return response;
     },

@@ -32,6 +32,19 @@ test('keys come from a JWK URL, fetched once', async () => {
   expect(fetched - before).toBe(1);
 });
 
+test('keys that have moved are fetched where they are now', async () => {
+  const jwk = { ...rsa.publicKey.export({ format: 'jwk' }), alg: 'RS256' };
+  const moved = await serveLocally((_request, response) => {
+    response.writeHead(301, { location: `${url}/jwks` }).end();
+  });
+  answer = { status: 200, body: JSON.stringify({ keys: [jwk] }) };
+  const keyed = authenticator({ jwt: verifier({ jwk_url: `${moved.url}/jwks` }) });
+  const text = await token({ [NAMESPACE]: CLAIMS }, rsa.privateKey, 'RS256');
+  const session = await keyed.authenticate({ authorization: `Bearer ${text}` });
+  moved.close();
+  expect(session.role).toBe('user');
+});
+
 test('published keys are fetched again when they say so, and stay in force while they cannot be', async () => {
   const successor = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const publish = (key: KeyObject, kid: string, maxAge: number): void => {
@@ -64,7 +77,6 @@ test('published keys are fetched again when they say so, and stay in force while
 
 test.each([
   ['an error', { status: 503, body: '' }],
-  ['another address', { status: 302, body: '', headers: { location: '/' } }],
   ['no JSON', { status: 200, body: '<html>' }],
   ['no keys', { status: 200, body: '{"error":"busy"}' }],
 ])('a provider that answers with %s is no fault of the token', async (_, given) => {
