@@ -406,8 +406,9 @@ describe('introspect', () => {
       reading.catch(() => undefined);
       await poll('it to wait for longer than that', async () => {
         const { rows } = await database.query(
-          `select from pg_stat_activity where application_name = 'nearjoin catalog' and wait_event_type = 'Lock'
-             and clock_timestamp() - xact_start > interval '100 ms'`,
+          `select from pg_stat_activity where datname = $1 and application_name = 'nearjoin catalog'
+             and wait_event_type = 'Lock' and clock_timestamp() - xact_start > interval '100 ms'`,
+          [limited.name],
         );
         return rows.length > 0 || isOver;
       });

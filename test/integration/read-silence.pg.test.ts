@@ -6,7 +6,7 @@ import { FeedNews } from '../../src/subscribe/feed-news.ts';
 import { poll } from '../support/poll.ts';
 import { testServer } from '../support/postgres.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
-import { ask, WireRig } from '../support/wire-rig.ts';
+import { ask, firstAnswer, WireRig } from '../support/wire-rig.ts';
 
 // Sessions that are read through and whose connections fall silent, while new ones can be made.
 
@@ -26,7 +26,8 @@ afterAll(async () => {
 });
 
 test('a session whose server knows nothing of it is replaced while somebody waits, and so are its likes', async () => {
-  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 1_000 });
+  // So long a new session may take, too: on a busy machine a second may not be enough.
+  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 5_000 });
   const loan = await pool.borrow(null);
   loan.release();
   const before = await ask(pool, 'select pg_backend_pid()::text');
@@ -61,7 +62,7 @@ test('news of feeds go on over another session when the one that is asked has fa
 
 test('a session that its server works for is waited for, however long it says nothing', async () => {
   const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 300 });
-  await ask(pool, 'select 1::text');
+  await firstAnswer(pool, 'select 1::text');
   const holder = new pg.Client({ connectionString: rig.database.url });
   await holder.connect();
   await holder.query('select pg_advisory_lock(7)');

@@ -7,7 +7,7 @@ import { ConnectionLost, PostgresError, RequestTooLarge, RowTooLarge } from '../
 import { poll } from '../support/poll.ts';
 import { testServer } from '../support/postgres.ts';
 import { startProxy } from '../support/proxy.ts';
-import { ask, failure, PLAIN, WireRig } from '../support/wire-rig.ts';
+import { ask, failure, firstAnswer, PLAIN, WireRig } from '../support/wire-rig.ts';
 
 let rig: WireRig;
 
@@ -331,11 +331,7 @@ test('a request hears when those before it have been answered', async () => {
 test('a session whose network has gone without a word is given up once somebody has waited long enough', async () => {
   await using proxy = await startProxy(testServer('source'));
   const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 300 });
-  let before: string | null = null;
-  await poll('a session', async () => {
-    before = await ask(pool, 'select pg_backend_pid()::text').catch(() => null);
-    return before !== null;
-  });
+  const before = await firstAnswer(pool, 'select pg_backend_pid()::text');
   proxy.setMode('black-hole');
   const stop = new AbortController();
   const asked = failure(ask(pool, 'select 1::text', [], stop.signal));
@@ -344,8 +340,7 @@ test('a session whose network has gone without a word is given up once somebody 
   // Behind it on the same session: repeated on another one, which does not come about either.
   expect(await failure(ask(pool, 'select 2::text'))).toBeInstanceOf(ConnectionLost);
   proxy.setMode('forward');
-  await poll('a session that answers', () => ask(pool, 'select 1::text').then(Boolean, () => false));
-  expect(await ask(pool, 'select pg_backend_pid()::text')).not.toBe(before);
+  expect(await firstAnswer(pool, 'select pg_backend_pid()::text')).not.toBe(before);
 });
 
 test('a statement over its time-out fails with the reason', async () => {

@@ -183,7 +183,8 @@ test('requests and sockets that do not end in the time for it are cut off and co
     await holder.query('begin; lock table orders');
     const answer = nearjoin.graphql('{ orders { id } }', { headers: admin }).catch(() => 'cut off');
     await poll('the request to be under way', async () => {
-      const { rows } = await pg1.query('select from pg_locks where not granted');
+      const { rows } = await pg1.query(`select from pg_stat_activity
+        where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`);
       return rows.length > 0;
     });
     const ended = once(nearjoin.child, 'close');

@@ -1,5 +1,6 @@
 import { type PoolOptions, WirePool } from '../../src/read/wire/pool.ts';
 import { SpareBuffers } from '../../src/read/wire/spare-buffers.ts';
+import { poll } from './poll.ts';
 import { createDatabase, type TestDatabase } from './postgres.ts';
 
 /** How most requests are run: kept prepared, and never given up. */
@@ -66,6 +67,16 @@ export async function ask(
 ): Promise<string | null> {
   const rows = await pool.run(text, values, { ...PLAIN, signal });
   return rows[0]?.[0]?.toString('utf8') ?? null;
+}
+
+/** The first cell of the first answer over a pool whose sessions may take longer to be made than it waits for them. */
+export async function firstAnswer(pool: WirePool, text: string): Promise<string> {
+  let answer: string | null = null;
+  await poll('a session', async () => {
+    answer = await ask(pool, text).catch(() => null);
+    return answer !== null;
+  });
+  return answer ?? '';
 }
 
 /** What the promise is rejected with. */
