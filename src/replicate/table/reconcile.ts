@@ -181,6 +181,8 @@ function whatIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | un
 function whatElseIsWrong(wanted: Cacheable, stored: StoredTable, broken: string | undefined): string | null {
   if (broken !== undefined) return broken;
   if (stored.resync) return 'a fresh copy was asked for';
+  // It was refused from the beginning: nothing is there that could differ.
+  if (stored.columns.length === 0) return null;
   if (!hasColumnsOf(wanted, stored)) return whatChanged(wanted, stored);
   if (wanted.columns.length > stored.columns.length) return 'it has more columns on the target';
   if (!sameNames(wanted.key, stored.key)) return 'its key changed on the target';

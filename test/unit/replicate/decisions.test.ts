@@ -347,6 +347,12 @@ test.each<[string, Partial<StoredTable>, object, boolean]>([
   expect(gone).toMatchObject([{ servesOn }]);
 });
 
+test('a table that was refused from the beginning is copied without a word of what differs', () => {
+  const refused = { state: { kind: 'failed', reason: 'x' }, columns: [], key: [], exists: false } as const;
+  const { actions } = reconcile([more], [{ ...stored, ...refused }], calm);
+  expect(actions).toMatchObject([{ kind: 'discard', reason: null }, { kind: 'copy' }]);
+});
+
 test('pauses double up to the longest, with at least half of it, and start again after success', () => {
   const backoff = new Backoff(100, 1_000, () => 0);
   expect([1, 2, 3, 4, 5, 6].map(() => backoff.nextMs())).toEqual([50, 100, 200, 400, 500, 500]);
