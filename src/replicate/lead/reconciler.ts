@@ -62,28 +62,19 @@ export async function bringToOrder(
     stored: await loadStoredTables(client, lease.target),
   }));
   const plan = reconcile(await checkWanted(connector, wanted, stored, known), stored, situation);
-  const first = await carryOut(scene, tools, plan, signal);
-  const { added, refused } = first;
-  const isOneLookEnough =
-    added.length + refused.length === 0 &&
-    !plan.actions.some(({ kind }) => kind === 'retire' || kind === 'renew');
-  if (isOneLookEnough) return remainingOf(connector, plan, first);
-  scene.inOrder = false;
-  // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong. And what had to wait
-  // until an older generation was gone can be done now.
-  const now = await exclusively((client) => loadStoredTables(client, lease.target));
-  const checked = await checkWanted(connector, wanted, now, known);
-  const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
+  const done = await carryOut(scene, tools, plan, signal);
+  const { added, refused } = done;
   const renewed = plan.actions.flatMap((action) =>
     action.kind === 'renew' ? [tableKey(action.stored.table)] : [],
   );
+  if (added.length + refused.length + renewed.length === 0 && !done.isRetired)
+    return remainingOf(connector, plan, done);
+  scene.inOrder = false;
+  // Changes of an added table were missing from the stream until now, so an earlier copy of it is wrong, and the next is of a
+  // table that is published. And what had to wait until an older generation was gone can be done now.
+  const resting = new Map([...situation.resting, ...refused.map(toEntry)]);
   const underWay = new Set([...situation.underWay].filter((key) => !renewed.includes(key)));
-  const again = reconcile(checked, now, { ...situation, underWay, resting, broken: new Map() });
-  const second = await carryOut(scene, tools, again, signal);
-  // Partitions changed between the two looks.
-  if (again.actions.some(({ kind }) => kind === 'renew'))
-    return bringToOrder(scene, tools, { ...situation, underWay, broken: new Map() }, signal);
-  return remainingOf(connector, again, { ...second, isWhole: first.isWhole && second.isWhole });
+  return bringToOrder(scene, tools, { ...situation, underWay, resting, broken: new Map() }, signal);
 }
 
 /** What is wanted, without tables whose names the source cannot hold, not even to note that they failed. */
@@ -104,23 +95,26 @@ function toEntry({ table, reason }: Published['refused'][number]): readonly [str
   return [tableKey(table), reason];
 }
 
+/** What came of a plan. */
+interface Done extends Published, Pick<Remaining, 'isWhole'> {
+  /** Whether an older generation is gone. */
+  readonly isRetired: boolean;
+}
+
 /** Has the target publish what the plan says, drops what must go, notes what is new. */
-async function carryOut(
-  scene: FeedScene,
-  tools: Tools,
-  plan: FeedPlan,
-  signal: AbortSignal,
-): Promise<Published & Pick<Remaining, 'isWhole'>> {
+async function carryOut(scene: FeedScene, tools: Tools, plan: FeedPlan, signal: AbortSignal): Promise<Done> {
   const isWhole = await note(scene, tools, plan);
   // Publishing may wait long for a lock, and only concerns tables that have no copy yet.
   if (isWhole && areRight(plan)) scene.inOrder = true;
   const published = await publish(scene, tools, plan, signal);
   await hideRenewed(scene, tools, plan, signal);
   const { onStep } = scene.options;
+  let isRetired = false;
   for (const action of plan.actions) {
-    if (action.kind === 'retire') await retire(action.stored, { ...tools, onStep });
+    if (action.kind === 'retire')
+      isRetired = (await retire(action.stored, { ...tools, onStep })) || isRetired;
   }
-  return { ...published, isWhole };
+  return { ...published, isWhole, isRetired };
 }
 
 async function publish(

@@ -151,7 +151,7 @@ async function drop(
 
 /**
  * Drops the generation that a newer one has replaced. The stream does not wait for its readers: while there are some, it still
- * takes changes, until the next time.
+ * takes changes, until the next time. Says whether it is gone.
  */
 export async function retire(
   stored: StoredTable,
@@ -160,7 +160,7 @@ export async function retire(
     sinks,
     onStep,
   }: Pick<DiscardContext, 'exclusively' | 'sinks'> & { onStep?: StepHook | undefined },
-): Promise<void> {
+): Promise<boolean> {
   try {
     await exclusively(async (client) => {
       await client.query(`set local lock_timeout = ${RETIRE_WAIT_MS}`);
@@ -169,7 +169,9 @@ export async function retire(
       if (stored.serving !== null) sinks.remove(stored.serving);
     });
     await onStep?.('replace:dropped');
+    return true;
   } catch (error) {
     if (sqlStateOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    return false;
   }
 }
