@@ -33,8 +33,10 @@ export class Closing {
   async #closeOne(what: string, close: () => Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
-      // What cuts its work off when the time is up needs a moment more.
-      timer = setTimeout(() => resolve('late'), this.#timeoutMs + LEAVE_MS);
+      // What cuts its work off when the time is up needs a moment more, also in a process that stood still until then.
+      timer = setTimeout(() => {
+        timer = setTimeout(() => resolve('late'), LEAVE_MS);
+      }, this.#timeoutMs);
     });
     try {
       if ((await Promise.race([close(), late])) === 'late') this.#log.warn({ what }, 'not closed in time');
