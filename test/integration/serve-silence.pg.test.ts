@@ -62,7 +62,7 @@ function settings(roles: string): Record<string, string> {
   return {
     NEARJOIN_METADATA_DATABASE_URL: urlOf('meta'),
     NEARJOIN_ROLES: roles,
-    NEARJOIN_SHUTDOWN_TIMEOUT_MS: '5000',
+    NEARJOIN_SHUTDOWN_TIMEOUT_MS: '15000',
   };
 }
 
