@@ -7,18 +7,14 @@ export type Sql =
   | { readonly kind: 'constant'; readonly value: string }
   | { readonly kind: 'parameter'; readonly parameter: StatementParameter }
   | { readonly kind: 'typed-parameter'; readonly parameter: StatementParameter; readonly type: Sql }
-  | { readonly kind: 'sequence'; readonly parts: readonly Sql[] }
+  /** Syntax with a hole between each piece and the next. */
+  | { readonly kind: 'template'; readonly pieces: readonly string[]; readonly holes: readonly Sql[] }
+  | { readonly kind: 'list'; readonly parts: readonly Sql[]; readonly separator: string }
   | { readonly kind: 'concatenation'; readonly parts: readonly Sql[] };
 
 /** Builds SQL from a template: the fixed parts are syntax, every hole takes SQL and nothing else. */
-export function sql(strings: TemplateStringsArray, ...holes: readonly Sql[]): Sql {
-  const parts: Sql[] = [];
-  strings.forEach((text, i) => {
-    if (text !== '') parts.push(syntax(text));
-    const hole = holes[i];
-    if (hole !== undefined) parts.push(hole);
-  });
-  return { kind: 'sequence', parts };
+export function sql(pieces: TemplateStringsArray, ...holes: readonly Sql[]): Sql {
+  return { kind: 'template', pieces, holes };
 }
 
 /** Text pasted as it is: our own aliases, numbers, and types as the catalog spells them. */
@@ -53,12 +49,7 @@ export function typedParameter(what: StatementParameter, type: Sql): Sql {
 
 /** The parts with a separator between them. */
 export function separated(parts: readonly Sql[], separator: string): Sql {
-  const out: Sql[] = [];
-  parts.forEach((part, i) => {
-    if (i > 0) out.push(syntax(separator));
-    out.push(part);
-  });
-  return { kind: 'sequence', parts: out };
+  return { kind: 'list', parts, separator };
 }
 
 /** Lists side by side. `unnest` of several lists is syntax of Postgres: it has no schema, and cannot be shadowed. */

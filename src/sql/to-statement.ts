@@ -67,11 +67,11 @@ function notReadBy(
   build: Build,
   known: KnownTypes,
 ): readonly Sql[] {
-  const read = new Set(
-    parameters.flatMap((slot) => (slot.kind === 'plan' ? [valueText(build.params[slot.index])] : [])),
-  );
+  const own = new Set(parameters.flatMap((slot) => (slot.kind === 'plan' ? [slot.index] : [])));
+  if (own.size === build.params.length) return [];
+  const read = new Set([...own].map((index) => valueText(build.params[index])));
   return build.params.flatMap((param, index) => {
-    return read.has(valueText(param)) || isListOfArrays(param)
+    return own.has(index) || isListOfArrays(param) || read.has(valueText(param))
       ? []
       : readHere({ kind: 'param', index }, build, known);
   });

@@ -6,6 +6,7 @@ import {
   identifier,
   parameter,
   type Sql,
+  separated,
   sql,
   syntax,
   typedParameter,
@@ -41,6 +42,20 @@ test('neighbouring constants are written as one', () => {
   const text = concatenated([constant('{'), constant('"a":'), syntax('t1.a'), constant('}'), constant(']')]);
   expect(printStatement(text).text).toBe(`'{"a":' || t1.a || '}]'`);
 });
+
+test('fixed text, and what stands between the parts of a list, are no pieces of their own', () => {
+  const columns = ['a', 'b', 'c'].map((name) => sql`t1.${identifier(name)}::text`);
+  const list = separated(columns, ', ');
+  expect(printStatement(sql`select ${list} from t1`).text).toBe(
+    'select t1."a"::text, t1."b"::text, t1."c"::text from t1',
+  );
+  expect(piecesIn(sql`select ${list} from t1`)).toBe(2 + 2 * columns.length);
+});
+
+function piecesIn(piece: Sql): number {
+  const inner = 'holes' in piece ? piece.holes : 'parts' in piece ? piece.parts : [];
+  return inner.reduce((sum, one) => sum + piecesIn(one), 1);
+}
 
 test('many requests together are rows of arrays, one for each value', () => {
   const id = (type: string): Sql => typedParameter({ kind: 'plan', index: 3 }, syntax(type));
