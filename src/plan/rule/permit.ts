@@ -20,14 +20,14 @@ export function permittedRows(planning: Planning, { view, place }: Rows): Predic
 function cellGuard(planning: Planning, rows: Rows, column: Column): Predicate | null {
   const showing = showingPermissions(rows.view, column);
   if (showing === null) return null;
+  const before = planning.budget.nodes;
   const { guard, nodes } = keptIn(planning.guards, `${rows.place.id}/${column.name}`, () => {
-    const before = planning.budget.nodes;
     const made = anyOf(planning, rows, showing);
     if (made.kind !== 'true' && column.computed !== undefined) rows.place.guard(column, made);
     return { guard: made, nodes: planning.budget.nodes - before };
   });
-  // It stands in the statement wherever the cell does.
-  planning.budget.spend('$', nodes);
+  // It stands in the statement wherever the cell does; for the first place it was counted while it was made.
+  if (planning.budget.nodes === before) planning.budget.spend('$', nodes);
   return guard.kind === 'true' ? null : guard;
 }
 

@@ -294,6 +294,13 @@ test('of a key of several columns each has to be seen', () => {
   expect([ask('some'), ask('all')]).toEqual(['$.selectionSet.t_by_pk', undefined]);
 });
 
+test('the condition of a cell counts once for each place where the cell stands', () => {
+  const nodes = (cells: string): number =>
+    planFor({ catalog: STAFF, role: 'both', query: `{ employee { name ${cells} } }` }).nodes;
+  const none = nodes('');
+  expect([nodes('salary'), nodes('salary again: salary')]).toEqual([none + 2, none + 4]);
+});
+
 test('a role shown no rows sees none, and inherits what its parents may ask for', () => {
   const permissions = {
     none: { limit: 0, queryRootFields: ['select'] as const },
