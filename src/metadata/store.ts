@@ -40,6 +40,8 @@ export interface StoreOptions {
 }
 
 const ANSWER_WITHIN_MS = 30_000;
+/** A connection that fell silent is told by this before long, so that what was taken from a role is not read on meanwhile. */
+const VERSION_WITHIN_MS = 5_000;
 /** Notes do not wait for a synchronous standby, so that nodes can start while it is away. Changes of metadata wait as the server is set to. */
 const NOTES_SESSION = `${CATALOG_SESSION}; set synchronous_commit = local`;
 const AS_SET = `set_config('synchronous_commit', (select reset_val from pg_settings where name = 'synchronous_commit'), true)`;
@@ -104,6 +106,9 @@ async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataI
 
 function ignore(): void {}
 
+/** The library's types lack what it takes. */
+type TimedQuery = pg.QueryConfig & Pick<pg.ClientConfig, 'query_timeout'>;
+
 interface Sessions {
   readonly pool: pg.Pool;
   readonly clients: MadeClients<pg.Client>;
@@ -141,23 +146,29 @@ export class MetadataStore {
   }
 
   async #query<Row extends pg.QueryResultRow>(
-    text: string,
-    values: readonly unknown[] = [],
+    query: TimedQuery,
+    failureOf: (error: unknown) => unknown = storeFailure,
   ): Promise<pg.QueryResult<Row>> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw outOfReach(error);
     });
     client.on('error', ignore); // the query that it interrupts fails with the same
     try {
-      const result = await client.query<Row>(text, [...values]);
+      const result = await client.query<Row>(query);
       client.off('error', ignore);
       client.release();
       return result;
     } catch (error) {
       client.release(true);
-      const isAnswered = sqlStateOf(error) !== null;
-      throw !isAnswered && (await this.#isStandbyAwaited()) ? unconfirmed() : storeFailure(error);
+      throw await failureOf(error);
     }
+  }
+
+  async #change(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    return this.#query({ text, values: [...values] }, async (error) => {
+      const isAnswered = sqlStateOf(error) !== null;
+      return !isAnswered && (await this.#isStandbyAwaited()) ? unconfirmed() : storeFailure(error);
+    });
   }
 
   async #isStandbyAwaited(): Promise<boolean> {
@@ -169,9 +180,9 @@ export class MetadataStore {
   }
 
   async load(): Promise<StoredMetadata> {
-    const found = await this.#query<{ document: string; resource_version: string }>(
-      'select document::text as document, resource_version from nearjoin_metadata.metadata',
-    );
+    const found = await this.#query<{ document: string; resource_version: string }>({
+      text: 'select document::text as document, resource_version from nearjoin_metadata.metadata',
+    });
     const row = found.rows[0];
     if (row === undefined)
       throw new NearjoinError('unexpected', 'the metadata database holds no metadata row');
@@ -184,7 +195,7 @@ export class MetadataStore {
   /** Stores a new document if the stored version is still the expected one; else refuses with code `conflict`. */
   async save(metadata: Metadata, expectedVersion: number): Promise<void> {
     // One statement, so the notice is sent if and only if the row moved.
-    const { rowCount } = await this.#query(
+    const { rowCount } = await this.#change(
       `with saved as (
          update nearjoin_metadata.metadata
          set document = $1::json, resource_version = resource_version + 1
@@ -214,16 +225,17 @@ export class MetadataStore {
   }
 
   async #readVersion(): Promise<number> {
-    const found = await this.#query<{ resource_version: string }>(
-      'select resource_version from nearjoin_metadata.metadata',
-    );
+    const found = await this.#query<{ resource_version: string }>({
+      text: 'select resource_version from nearjoin_metadata.metadata',
+      query_timeout: VERSION_WITHIN_MS,
+    });
     return Number(found.rows[0]?.resource_version ?? 0);
   }
 
   async catalogState(): Promise<CatalogState> {
-    const found = await this.#query<CatalogState>(
-      'select id, cli_state, console_state from nearjoin_metadata.catalog_state',
-    );
+    const found = await this.#query<CatalogState>({
+      text: 'select id, cli_state, console_state from nearjoin_metadata.catalog_state',
+    });
     const row = found.rows[0];
     if (row === undefined)
       throw new NearjoinError('unexpected', 'the metadata database holds no catalog state');
@@ -233,7 +245,7 @@ export class MetadataStore {
   async setCatalogState(type: 'cli' | 'console', state: unknown): Promise<void> {
     const column = type === 'cli' ? 'cli_state' : 'console_state';
     const update = `update nearjoin_metadata.catalog_state set ${column} = $1::json returning ${AS_SET}`;
-    await this.#query(update, [JSON.stringify(state ?? {})]);
+    await this.#change(update, [JSON.stringify(state ?? {})]);
   }
 
   /** What is under way may take a moment to end. */

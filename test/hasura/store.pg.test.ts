@@ -4,6 +4,7 @@ import { EMPTY_METADATA, type Metadata } from '../../src/metadata/model.ts';
 import { type MetadataStore, openMetadataStore } from '../../src/metadata/store.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 const closing: (() => Promise<void>)[] = [];
 
@@ -28,8 +29,9 @@ async function copyOf(original: TestDatabase): Promise<TestDatabase> {
   return copy;
 }
 
-async function store(url: string): Promise<MetadataStore> {
-  const opened = await openMetadataStore({ url, log: { warn: () => undefined } });
+async function store(url: string, answerWithinMs?: number): Promise<MetadataStore> {
+  const waiting = answerWithinMs === undefined ? {} : { answerWithinMs };
+  const opened = await openMetadataStore({ url, log: { warn: () => undefined }, ...waiting });
   closing.push(() => opened.close());
   return opened;
 }
@@ -118,6 +120,19 @@ test('another node notices a change', async () => {
   await poll('the change', () => followed.seen.includes(2));
   await followed.stop();
   expect(followed.seen).toEqual([1, 2]);
+});
+
+test('a change is noticed also when every connection of the node has fallen silent', async () => {
+  const { url } = await database();
+  const proxy = await startProxy({ host: '127.0.0.1', port: Number(new URL(url).port) });
+  closing.push(() => proxy.close());
+  const [one, two] = [await store(url), await store(proxy.through(url), 600_000)];
+  const followed = follow(two);
+  await poll('the current version', () => followed.seen.includes(1));
+  proxy.silence();
+  await one.save(withRole('x'), 1);
+  await poll('the change', () => followed.seen.includes(2));
+  await followed.stop();
 });
 
 test('a change is noticed also when every connection of the node was just cut', async () => {
