@@ -37,13 +37,8 @@ export function loggedError(
 
 /** One member of a GraphQL answer's `errors`. */
 export function graphqlErrorJson(error: NearjoinError, withInternal: boolean): JsonText {
-  const internal = withInternal && error.internal !== undefined ? { internal: error.internal } : {};
-  return jsonText(
-    JSON.stringify({
-      message: error.message,
-      extensions: { path: error.path, code: error.code, ...internal },
-    }),
-  );
+  const { path, error: message, ...told } = hasuraErrorBody(error, withInternal);
+  return jsonText(JSON.stringify({ message, extensions: { path, ...told } }));
 }
 
 /** Hasura's error body of everything that is not GraphQL. */

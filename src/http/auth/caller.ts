@@ -4,14 +4,19 @@ import { namesIn } from '../headers.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Session } from './session.ts';
 
-/** Who sends a request. It is noted for the log, and for whom an error may show its details. */
-export async function callerOf(authenticator: Authenticator, request: FastifyRequest): Promise<Session> {
-  const session = await authenticator.authenticate(request.headers, {
-    names: () => namesIn(request.raw.rawHeaders),
-    body: () => null,
-  });
-  if (request.notes !== null) request.notes.session = session;
-  return session;
+/** Who sends a request, asked with its body where a hook may want that. It is noted for the log, and for whom an error may show its details. */
+export function callerOf(
+  authenticator: Authenticator,
+  request: FastifyRequest,
+  body: () => unknown = () => null,
+): Session | Promise<Session> {
+  const noted = (session: Session): Session => {
+    if (request.notes !== null) request.notes.session = session;
+    return session;
+  };
+  const names = (): readonly string[] => namesIn(request.raw.rawHeaders);
+  const session = authenticator.authenticate(request.headers, { names, body });
+  return session instanceof Promise ? session.then(noted) : noted(session);
 }
 
 /** Lets administrators in and refuses everybody else in Hasura's words. */

@@ -3,8 +3,9 @@ import { mercurius } from 'mercurius';
 import { NearjoinError } from '../../core/errors.ts';
 import { weightIn } from '../accepts.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
+import { callerOf } from '../auth/caller.ts';
 import { loggedError } from '../error-reply.ts';
-import { isYes, namesIn } from '../headers.ts';
+import { isYes } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import { runBatch } from '../operation/batch.ts';
 import { refuseCostlyJson } from '../operation/body-bounds.ts';
@@ -88,12 +89,8 @@ async function answerGraphql(
   const life = watchRequest(reply, route.server.requestTimeoutMs);
   try {
     const text = bodyText(request.body);
-    const known = route.authenticator.authenticate(request.headers, {
-      names: () => namesIn(request.raw.rawHeaders),
-      body: () => looseJson(text),
-    });
-    const session = known instanceof Promise ? await known : known;
-    if (request.notes !== null) request.notes.session = session;
+    const caller = callerOf(route.authenticator, request, () => looseJson(text));
+    const session = caller instanceof Promise ? await caller : caller;
     const freshness = freshnessOf(request.headers);
     const body = readGraphqlBody(text, route.batchLimit);
     const { ip: address, notes } = request;
