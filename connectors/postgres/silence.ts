@@ -1,4 +1,3 @@
-import { systemClock } from '../../src/core/waiting/clock.ts';
 import { ConnectorError } from '../connector.ts';
 import type { AdminPool } from './client.ts';
 import type { Timings } from './settings.ts';
@@ -20,7 +19,8 @@ export class Silence {
   readonly #timings: Timings;
   readonly #watched: Watched;
   #ticks = 0;
-  #isAsking = false;
+  /** Ticks since it was asked whether the other end is at work; null while that is not being asked. */
+  #unanswered: number | null = null;
   #hasEnded = false;
 
   constructor(timings: Timings, watched: Watched) {
@@ -41,7 +41,8 @@ export class Silence {
   /** Another tick without a word; whether it is time to ask for one. */
   tick(): boolean {
     this.#ticks += 1;
-    if (this.#isTooLong && !this.#isAsking) void this.#ask();
+    if (this.#unanswered !== null) this.#waitOn(this.#unanswered + 1);
+    else if (this.#isTooLong) void this.#ask();
     return this.#ticks > 1;
   }
 
@@ -50,13 +51,26 @@ export class Silence {
   }
 
   async #ask(): Promise<void> {
-    this.#isAsking = true;
+    this.#unanswered = 0;
     const isWorking = await this.#watched.isWorking().catch(() => false); // who cannot be asked is dead
-    this.#isAsking = false;
-    if (!this.#isTooLong || this.#hasEnded) return;
-    if (!isWorking) return this.#watched.dead();
+    this.#unanswered = null;
+    if (!this.#isTooLong) return;
+    if (!isWorking) return this.#die();
+    if (this.#hasEnded) return;
     this.#watched.working?.();
     this.#ticks = 0;
+  }
+
+  /** Who cannot be asked in half the time is dead too. */
+  #waitOn(ticks: number): void {
+    this.#unanswered = this.#isTooLong ? ticks : 0;
+    if (this.#unanswered * this.#timings.tickMs >= this.#timings.silenceMs / 2) this.#die();
+  }
+
+  #die(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#watched.dead();
   }
 }
 
@@ -74,14 +88,10 @@ export function silenceOfStream(admin: AdminPool, failed: (error: ConnectorError
 
 /** Whether the server process that reads our slot does something else than waiting, for us or for more to read. */
 async function isWalsenderWorking(admin: AdminPool): Promise<boolean> {
-  const { name, timings } = admin.target;
-  const asked = admin.rows(
+  const working = await admin.rows(
     `select from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid
      where s.slot_name = $1 and coalesce(a.wait_event_type, '') not in ('Activity', 'Client')`,
-    [name],
+    [admin.target.name],
   );
-  const patience = new AbortController();
-  const tooLate = systemClock.delay(timings.silenceMs / 2, patience.signal).then(() => []);
-  const rows = await Promise.race([asked, tooLate]).finally(() => patience.abort());
-  return rows.length > 0;
+  return working.length > 0;
 }
