@@ -80,7 +80,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
     const { publication } = this.#kafka;
     const checked = await super.check(tables);
     const captured = await this.admin.snapshot((query) => readCaptured(query, publication, tables));
-    const { judged, layouts } = eligible(checked, captured, publication);
+    const { judged, layouts } = eligible(checked, captured);
     this.#layouts = layouts;
     return judged;
   }

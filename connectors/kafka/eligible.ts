@@ -22,7 +22,8 @@ export function topicOf(prefix: string, collection: string): string {
 }
 
 /** Of the tables that a slot could follow, those that Debezium publishes and whose values it tells without loss. */
-export function eligible(judged: readonly Publishable[], captured: Captured, publication: string): Eligible {
+export function eligible(judged: readonly Publishable[], captured: Captured): Eligible {
+  const { publication } = captured;
   if (!captured.exists)
     throw unfit(`the target has no publication ${publication}, which Debezium would read`);
   if (!captured.isWhole)
@@ -33,7 +34,7 @@ export function eligible(judged: readonly Publishable[], captured: Captured, pub
   const again = judged.map((each, at): Publishable => {
     const found = captured.tables[at];
     if (each.kind === 'no' || found === undefined) return each;
-    const reason = refusal(each, found, captured, publication);
+    const reason = refusal(each, found, captured);
     if (reason !== null) return { kind: 'no', table: each.table, ...reason };
     const layout = layoutOf(each, found);
     layouts.set(tableKey(each.table), layout);
@@ -49,14 +50,13 @@ type Yes = Publishable & { readonly kind: 'yes' };
 function refusal(
   { table, key }: Yes,
   found: Found,
-  captured: Captured,
-  publication: string,
+  { publication, isViaRoot }: Captured,
 ): { readonly reason: string; readonly fix: string | null } | null {
   if (AMBIGUOUS.test(table.schema) || AMBIGUOUS.test(table.name))
     return { reason: 'Debezium does not tell names with points or quotes apart', fix: null };
   if (!found.isPublished)
     return { reason: `it is not in the publication ${publication}, or filtered there`, fix: null };
-  if (found.isPartitioned && !captured.isViaRoot) {
+  if (found.isPartitioned && !isViaRoot) {
     const reason = `the publication ${publication} tells of its partitions, not of the table`;
     return { reason, fix: `alter publication "${publication}" set (publish_via_partition_root = true);` };
   }

@@ -36,6 +36,7 @@ interface LayoutRow {
 
 /** What the target says of the publication that Debezium's slot is read with. */
 export interface Captured {
+  readonly publication: string;
   readonly exists: boolean;
   readonly isWhole: boolean;
   readonly isViaRoot: boolean;
@@ -61,6 +62,7 @@ export async function readCaptured(
   const names = [publication, ...schemasAndNames(tables)];
   const rows = tables.length === 0 ? [] : await query<LayoutRow>(LAYOUTS, names);
   return {
+    publication,
     exists: found !== undefined,
     isWhole: found?.is_whole === true,
     isViaRoot: found?.is_via_root === true,

@@ -32,14 +32,20 @@ const found: Captured['tables'][number] = {
     { name: 'shout', typeOid: 25, typeModifier: -1, kind: 'text' },
   ],
 };
-const captured: Captured = { exists: true, isWhole: true, isViaRoot: false, tables: [found] };
+const captured: Captured = {
+  publication: 'dbz',
+  exists: true,
+  isWhole: true,
+  isViaRoot: false,
+  tables: [found],
+};
 
 function judge(changes: Partial<Captured>, of: Publishable = judged): Publishable | undefined {
-  return eligible([of], { ...captured, ...changes }, 'dbz').judged[0];
+  return eligible([of], { ...captured, ...changes }).judged[0];
 }
 
 test('columns that Debezium loses, and those that are not sent, are left out', () => {
-  const { judged: again, layouts } = eligible([judged], captured, 'dbz');
+  const { judged: again, layouts } = eligible([judged], captured);
   expect(again).toEqual([{ ...judged, columns: ['id', 'name'] }]);
   const [layout] = [...layouts.values()];
   expect(layout?.columns.map(({ name, isKey }) => [name, isKey])).toEqual([
