@@ -191,10 +191,12 @@ class KafkaConnector extends TargetDatabase implements Connector {
     // Kafka may have deleted a place that was remembered.
     const next = start.offset + 1n;
     if (next < low || next > high) throw lost(start.event.end);
-    const there = await topics.partitions();
-    const read = this.#tables.map(async (table): Promise<TableTopic> => {
+    const named = this.#tables.map((table) => {
       const collection = collectionOf(table);
-      const topic = topicOf(this.#kafka.topicPrefix, collection);
+      return { collection, topic: topicOf(this.#kafka.topicPrefix, collection) };
+    });
+    const there = await topics.partitions(named.map(({ topic }) => topic));
+    const read = named.map(async ({ collection, topic }): Promise<TableTopic> => {
       const from = there.has(topic)
         ? await topics.offsetsAt(topic, start.timestamp - CLOCKS_APART_MS)
         : new Map<number, bigint>();

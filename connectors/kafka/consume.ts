@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs';
 import { must } from '../../src/core/assert.ts';
-import type { ConnectorError } from '../connector.ts';
-import { failureOf, type KafkaClient, kafkaOf, type TopicPartition } from './topics.ts';
+import { ConnectorError } from '../connector.ts';
+import { answerOf, failureOf, forbidden, NO_RIGHT_ON_GROUP, NO_RIGHT_ON_TOPIC } from './failure.ts';
+import { type KafkaClient, kafkaOf, type TopicPartition } from './topics.ts';
 
 /** A message of a topic. */
 export interface KafkaRecord {
@@ -104,7 +105,7 @@ export class TopicReader {
       await joined;
     } catch (error) {
       this.close();
-      throw failureOf(this.#client, error);
+      throw this.#failureOf(error);
     }
     this.#watch = setInterval(() => this.#look(), this.#client.timings.silenceMs / 4);
   }
@@ -218,9 +219,25 @@ export class TopicReader {
 
   #fail(error: Error): void {
     if (this.#isOver) return;
-    const failure = failureOf(this.#client, error);
+    const failure = this.#failureOf(error);
     this.#refuse(failure);
     this.#events.failed(failure);
+  }
+
+  /** Brokers do not say which of the topics it is that may not be read. The group's own name would make each failure another one. */
+  #failureOf(error: unknown): ConnectorError {
+    const answer = answerOf(error);
+    const groups = `consumer groups that begin with ${this.#client.name}-`;
+    if (answer === NO_RIGHT_ON_GROUP) return forbidden('Read', groups, error);
+    // kafkajs says the same where no broker is ready for a group yet, which passes.
+    if (error instanceof Error && error.name === 'KafkaJSGroupCoordinatorNotFound') {
+      const what = `no broker serves ${groups}, or Kafka does not grant the right Read on them`;
+      return new ConnectorError('retry', what, error);
+    }
+    if (answer !== NO_RIGHT_ON_TOPIC) return failureOf(this.#client, error);
+    const [first, ...more] = [...new Set([...this.#places.values()].map(({ topic }) => topic))];
+    const others = more.length === 0 ? '' : `, or on one of the ${more.length} others of its target`;
+    return forbidden('Read', `the topic ${first}${others}`, error);
   }
 }
 

@@ -5,11 +5,12 @@ import { ItemQueue } from '../item-queue.ts';
 import { type KafkaRecord, TopicReader } from './consume.ts';
 import { EventReader } from './debezium.ts';
 import { tableEvent } from './envelope.ts';
+import { failureOf } from './failure.ts';
 import { MessageReader } from './json.ts';
 import type { TableLayout } from './layout.ts';
 import { type Lacking, lostChange } from './merge.ts';
 import { EndParser, type EndRecord } from './progress.ts';
-import { askKafka, failureOf, type KafkaClient, type TopicPartition } from './topics.ts';
+import { askKafka, type KafkaClient, type TopicPartition } from './topics.ts';
 import { Assembler } from './transactions.ts';
 
 /** No more is read while so many bytes wait for the reader. */

@@ -1,9 +1,9 @@
 import type { Admin, Kafka, KafkaConfig, SASLOptions } from 'kafkajs';
 import { must } from '../../src/core/assert.ts';
-import { messageOf } from '../../src/core/errors.ts';
 import type { Log } from '../../src/core/log.ts';
 import { ConnectorError } from '../connector.ts';
 import { readAllCompressions } from './compression.ts';
+import { answerOf, failureOf, forbidden, NO_RIGHT_ON_TOPIC, UNKNOWN_TOPIC } from './failure.ts';
 import { kafkajs } from './kafkajs.ts';
 import type { KafkaCluster, KafkaLogin, KafkaTimings } from './settings.ts';
 
@@ -91,23 +91,46 @@ export async function askKafka<T>(client: KafkaClient, ask: (topics: TopicBook) 
   }
 }
 
+/** What a book asks. */
+export type TopicAdmin = Pick<
+  Admin,
+  'fetchTopicMetadata' | 'fetchTopicOffsets' | 'fetchTopicOffsetsByTimestamp'
+>;
+
 /** What the brokers know of topics. */
 export class TopicBook {
-  readonly #admin: Admin;
+  readonly #admin: TopicAdmin;
 
-  constructor(admin: Admin) {
+  constructor(admin: TopicAdmin) {
     this.#admin = admin;
   }
 
-  /** The number of partitions of every topic there is. */
-  async partitions(): Promise<ReadonlyMap<string, number>> {
-    const { topics } = await this.#admin.fetchTopicMetadata();
-    return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
+  /**
+   * The number of partitions of each of these topics that is there. No others are asked about: one of anybody's that has no
+   * leader would make kafkajs refuse the whole answer. It does so too where one of these is not there.
+   */
+  async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (topics.length === 0) return new Map();
+    try {
+      const found = await this.#admin.fetchTopicMetadata({ topics: [...topics] });
+      return new Map(found.topics.map(({ name, partitions }) => [name, partitions.length]));
+    } catch (error) {
+      const [only, another] = topics;
+      const answer = answerOf(error);
+      if (answer !== UNKNOWN_TOPIC && answer !== NO_RIGHT_ON_TOPIC) throw error;
+      if (another === undefined) {
+        if (answer === UNKNOWN_TOPIC) return new Map();
+        throw forbidden('Describe', `the topic ${only}`, error);
+      }
+      const half = Math.ceil(topics.length / 2);
+      const first = await this.partitions(topics.slice(0, half));
+      return new Map([...first, ...(await this.partitions(topics.slice(half)))]);
+    }
   }
 
   /** Where the topic of transactions begins and ends; null when there is none. Several partitions would not keep their order. */
   async transactions(topic: string): Promise<Extent | null> {
-    const count = (await this.partitions()).get(topic);
+    const count = (await this.partitions([topic])).get(topic);
     if (count === undefined) return null;
     if (count !== 1) {
       const what = `the topic ${topic} has ${count} partitions and must have exactly one, to keep transactions in order`;
@@ -123,7 +146,7 @@ export class TopicBook {
 
   /** Where each partition of a topic ends; empty when there is no such topic. */
   async ends(topic: string): Promise<ReadonlyMap<number, bigint>> {
-    if (!(await this.partitions()).has(topic)) return new Map();
+    if (!(await this.partitions([topic])).has(topic)) return new Map();
     const found = await this.#admin.fetchTopicOffsets(topic);
     return new Map(found.map(({ partition, high }) => [partition, BigInt(high)]));
   }
@@ -134,22 +157,3 @@ export class TopicBook {
     return new Map(found.map(({ partition, offset }) => [partition, BigInt(offset)]));
   }
 }
-
-/** A failure of the brokers or of the way to them: almost all of them pass by themselves. The next try begins with another broker. */
-export function failureOf(client: KafkaClient, error: unknown): ConnectorError {
-  if (error instanceof ConnectorError) return error;
-  client.entry.at += 1;
-  const name = error instanceof Error ? error.name : '';
-  const said = messageOf(error);
-  const isUnfit = UNFIT.has(name) || /not authorized/i.test(said);
-  const what = SAID_OTHERWISE.get(said) ?? said;
-  return new ConnectorError(isUnfit ? 'unfit' : 'retry', `could not read from Kafka: ${what}`, error);
-}
-
-/** What kafkajs says, and what it means. */
-const SAID_OTHERWISE: ReadonlyMap<string, string> = new Map([
-  ['Broker not connected', 'a broker takes connections and does not answer'],
-]);
-
-/** An unknown compression; a refused log-in. */
-const UNFIT: ReadonlySet<string> = new Set(['KafkaJSNotImplemented', 'KafkaJSSASLAuthenticationError']);

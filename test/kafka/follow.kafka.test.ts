@@ -1,6 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { ConfigResourceTypes } from 'kafkajs';
+import {
+  type AclEntry,
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  ConfigResourceTypes,
+  ResourcePatternTypes,
+} from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Supervisor } from '../../src/replicate/supervisor.ts';
 import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
@@ -328,5 +335,49 @@ test('who cannot log in, and brokers that are not trusted, are told in the statu
     start(cluster);
     await poll('the reason', async () => reason.test((await rig.status())?.lastError ?? ''));
     expect(rig.log.join('')).not.toContain('hunter2');
+  }
+});
+
+/** A rule of Kafka's about who logs in as `reader`. */
+function rule(resourceType: AclResourceTypes, resourceName: string, operation: AclOperationTypes): AclEntry {
+  return {
+    principal: 'User:reader',
+    host: '*',
+    permissionType: AclPermissionTypes.ALLOW,
+    resourcePatternType: ResourcePatternTypes.PREFIXED,
+    resourceType,
+    resourceName,
+    operation,
+  };
+}
+
+test('a right of Kafka’s that is missing is named, and the feed goes on when it is granted', async () => {
+  const { topicPrefix } = debezium.feed;
+  const { TOPIC, GROUP } = AclResourceTypes;
+  const { ALTER_CONFIGS, DESCRIBE } = AclOperationTypes;
+  const cluster = await estate.secureCluster({ mechanism: 'plain', password: PASSWORD });
+  // Who may only do this to something may do nothing else to it; Debezium, which logs in with no name, may do everything.
+  for (const [only, reason] of [
+    [
+      rule(TOPIC, `${topicPrefix}.transaction`, ALTER_CONFIGS),
+      `Describe on the topic ${topicPrefix}.transaction`,
+    ],
+    [
+      rule(TOPIC, `${topicPrefix}.public.item`, ALTER_CONFIGS),
+      `Describe on the topic ${topicPrefix}.public.item`,
+    ],
+    [
+      rule(TOPIC, `${topicPrefix}.public.item`, DESCRIBE),
+      `Read on the topic ${topicPrefix}.transaction, or on one of`,
+    ],
+    [rule(GROUP, 'nearjoin_', DESCRIBE), 'Read on consumer groups that begin with nearjoin_'],
+  ] as const) {
+    await supervisor.stop();
+    await estate.administer((admin) => admin.createAcls({ acl: [only] }));
+    start(cluster);
+    await rig.until(reason, async () => (await rig.status())?.reason?.includes(reason) === true);
+    await estate.administer((admin) => admin.deleteAcls({ filters: [only] }));
+    await rig.target.query(`update item set name = 'granted' where id = 1`);
+    await same('item');
   }
 });

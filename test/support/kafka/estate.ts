@@ -293,6 +293,10 @@ function brokerSettings(directory: string, ports: BrokerPorts): Properties {
     'ssl.keystore.type': 'PKCS12',
     'ssl.keystore.location': join(directory, 'broker.p12'),
     'ssl.keystore.password': PASSWORD,
+    // Everybody may do everything to what no rule is about, and who comes without a name, to all.
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'allow.everyone.if.no.acl.found': true,
+    'super.users': 'User:ANONYMOUS',
     'log.dirs': join(directory, 'broker'),
     'offsets.topic.replication.factor': 1,
     'offsets.topic.num.partitions': 1,
