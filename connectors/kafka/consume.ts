@@ -33,8 +33,15 @@ interface Place extends TopicPartition {
 const MAX_STRAYS = 20;
 /** Brokers wait no longer for messages, so that a partition that was held goes on soon. */
 const FETCH_WAIT_MS = 100;
-const PARTITION_BYTES = 1 << 20;
 const FETCH_BYTES = 8 << 20;
+const LARGEST_SHARE = 1 << 20;
+/** Producers send so much at once, or several times that; asked for less, brokers answer with one partition at a time. */
+const SMALLEST_SHARE = 64 << 10;
+
+/** What one of so many partitions may have of so many bytes. */
+export function shareOf(bytes: number, partitions: number): number {
+  return Math.min(LARGEST_SHARE, Math.max(SMALLEST_SHARE, Math.floor(bytes / partitions)));
+}
 
 /**
  * Reads partitions from given offsets on. kafkajs can read only as a member of a group, so each reader is a group of one with a
@@ -66,7 +73,7 @@ export class TopicReader {
       groupId: this.#group,
       allowAutoTopicCreation: false,
       maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytesPerPartition: PARTITION_BYTES,
+      maxBytesPerPartition: shareOf(FETCH_BYTES, from.size),
       maxBytes: FETCH_BYTES,
       // Else it would start again by itself, wherever it likes: that is for the owner to do.
       retry: { retries: 5, initialRetryTime: 100, restartOnFailure: () => Promise.resolve(false) },

@@ -2,7 +2,7 @@ import { keptIn } from '../../src/core/kept-in.ts';
 import type { StreamItem } from '../../src/core/rows/change.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
-import { type KafkaRecord, TopicReader } from './consume.ts';
+import { type KafkaRecord, shareOf, TopicReader } from './consume.ts';
 import { EventReader } from './debezium.ts';
 import { tableEvent } from './envelope.ts';
 import { failureOf } from './failure.ts';
@@ -15,8 +15,8 @@ import { Assembler } from './transactions.ts';
 
 /** No more is read while so many bytes wait for the reader. */
 const QUEUE_BYTES = 1 << 20;
-/** A partition is held back while so many bytes of it wait for their transactions' turns. */
-const WAITING_BYTES = 1 << 20;
+/** So many bytes may wait for their transactions' turns, of each partition its share: beyond that it is held back. */
+const WAITING_BYTES = 64 << 20;
 
 const TICK_MS = 500;
 
@@ -52,6 +52,8 @@ export class KafkaStream implements ChangeStream {
   readonly #options: KafkaStreamOptions;
   readonly #signal: AbortSignal;
   readonly #reader: TopicReader;
+  /** The bytes of one partition from which on it is held back. */
+  readonly #waitingBytes: number;
   readonly #assembler: Assembler;
   readonly #ends = new EndParser();
   readonly #messages = new Map<string, MessageReader>();
@@ -81,6 +83,7 @@ export class KafkaStream implements ChangeStream {
         [...places].map(([partition, offset]) => [{ topic, partition }, offset] as const),
       ),
     ]);
+    this.#waitingBytes = shareOf(WAITING_BYTES, from.size);
     this.#reader = new TopicReader(client, from, {
       records: (at, records) => this.#guarded(() => this.#read(at, records)),
       failed: (error) => this.fail(error),
@@ -242,11 +245,11 @@ export class KafkaStream implements ChangeStream {
     if (this.#isOver) return;
     const isFull = this.items.bytes >= QUEUE_BYTES;
     const ends = { topic: this.#options.transactions, partition: 0 };
-    this.#reader.hold(ends, isFull || this.#assembler.endBytes >= WAITING_BYTES);
+    this.#reader.hold(ends, isFull || this.#assembler.endBytes >= this.#waitingBytes);
     for (const { collection, topic, from } of this.#options.tables) {
       for (const partition of from.keys()) {
         const waiting = this.#assembler.bytesOf(collection, partition);
-        this.#reader.hold({ topic, partition }, waiting >= WAITING_BYTES);
+        this.#reader.hold({ topic, partition }, waiting >= this.#waitingBytes);
       }
     }
   }

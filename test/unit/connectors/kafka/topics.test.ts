@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { shareOf } from '../../../../connectors/kafka/consume.ts';
 import { TopicBook } from '../../../../connectors/kafka/topics.ts';
 
 /** As kafkajs answers: all of it is refused where one topic is not there, may not be seen, or has no leader. */
@@ -49,4 +50,9 @@ test('a topic that may not be seen is named', async () => {
 
 test('another failure of one of the topics is that of all', async () => {
   await expect(bookOf({ a: 1, ...LEADERLESS }).partitions(['a', 'somebodys'])).rejects.toThrow('no');
+});
+
+test('the more partitions there are, the less of each is read ahead', () => {
+  const shares = [1, 8, 64, 1_000, 1_000_000].map((partitions) => shareOf(8 << 20, partitions));
+  expect(shares).toEqual([1 << 20, 1 << 20, 128 << 10, 64 << 10, 64 << 10]);
 });
