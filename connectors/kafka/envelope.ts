@@ -24,8 +24,8 @@ export interface RowEvent {
 /** What a message of a table's topic says. */
 export type TableEvent =
   | RowEvent
-  /** A row that Debezium read from the table, not a change; `isInitial` unless somebody asked for it while Debezium streamed. */
-  | { readonly kind: 'read'; readonly at: Lsn; readonly isInitial: boolean };
+  /** A row that Debezium read from the table, not a change; `at` is null where somebody asked for it while Debezium streamed. */
+  | { readonly kind: 'read'; readonly at: Lsn | null };
 
 /** The end of a transaction. */
 export interface TransactionEnd {
@@ -51,8 +51,9 @@ export function tableEvent({ schema, payload }: Message, headers: readonly strin
   if (!isObject(source) || op === null) throw flat();
   if (textOf(member(source, 'connector')) !== 'postgresql')
     throw unfit('the topic holds changes of something else than a Postgres database');
+  if (op === READ && textOf(member(source, 'snapshot')) === 'incremental') return { kind: 'read', at: null };
   const at = lsnOf(member(source, 'lsn'));
-  if (op === READ) return { kind: 'read', at, isInitial: snapshotOf(source) !== 'incremental' };
+  if (op === READ) return { kind: 'read', at };
   const known = OPERATIONS.find((each) => each === op);
   if (known === undefined) throw unfit(`an event has the unknown operation ${op}`);
   return {
@@ -117,10 +118,6 @@ function previousOf(source: JsonObject): Lsn | null {
   const positions = parse(text);
   const previous = Array.isArray(positions) ? ((positions as readonly JsonValue[])[0] ?? null) : null;
   return previous === null ? null : lsnOf(previous);
-}
-
-function snapshotOf(source: JsonObject): string {
-  return textOf(member(source, 'snapshot')) ?? 'true';
 }
 
 /** Debezium writes positions as signed 64-bit numbers. */

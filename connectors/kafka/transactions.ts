@@ -77,7 +77,7 @@ export class Assembler {
   /** The next message of a partition of a table's topic; throws a ConnectorError when it tells of a gap. */
   pushEvent(collection: string, partition: number, { event, bytes }: Held<TableEvent>): void {
     if (event.kind === 'read') {
-      if (event.isInitial && event.at >= this.#done) throw beganAnew();
+      if (event.at !== null && event.at >= this.#done) throw beganAnew();
       return;
     }
     // Two tables' names may become the same topic.

@@ -69,6 +69,7 @@ beforeAll(async () => {
       'create table account (id int primary key, amount int not null)',
       'create table ledger (id int primary key, amount int not null)',
       'create table unfollowed (id int primary key)',
+      'create table signal (id varchar(42) primary key, type varchar(32), data varchar(2048))',
       'insert into account select n, 100 from generate_series(1, 20) n',
       `insert into item select n, 'name ' || n, n / 3.0, repeat('x', 3000) || n from generate_series(1, 50) n`,
       `insert into pair values ('first', 0, null)`,
@@ -83,7 +84,10 @@ beforeAll(async () => {
     ],
     Object.fromEntries(TABLES.map((name) => [name, []])),
   );
-  debezium = await estate.debezium(rig.target, COMPRESSED_TOPICS);
+  debezium = await estate.debezium(rig.target, {
+    ...COMPRESSED_TOPICS,
+    'signal.data.collection': 'public.signal',
+  });
   // The first change of a table makes its topic, which a stream that is open finds out by beginning again.
   for (const [name, set] of FIRST_CHANGES) await rig.target.query(`update ${name} set ${set}`);
   start();
@@ -236,6 +240,16 @@ test('a reader never sees half of a transaction over two tables, nor of one larg
   over = true;
   await watching;
   expect([...sums]).toEqual([2_000]);
+});
+
+test('rows that Debezium is asked to read again while it streams change nothing', async () => {
+  const topic = `${debezium.feed.topicPrefix}.public.account`;
+  const told = await estate.messages(topic);
+  const asked = { type: 'incremental', 'data-collections': ['public.account'] };
+  await rig.target.query(`insert into signal values ('1', 'execute-snapshot', $1)`, [JSON.stringify(asked)]);
+  await rig.until('its 20 rows to be read', async () => (await estate.messages(topic)) >= told + 20n);
+  await rig.target.query('update account set amount = amount + 1 where id = 7');
+  await same('account');
 });
 
 test('none of this took a second copy or another connection', () => {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Kafka, logLevel } from 'kafkajs';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import type { KafkaCluster, KafkaLogin, KafkaTls } from '../../../connectors/kafka/settings.ts';
 import type { KafkaFeed } from '../../../src/catalog/part/kafka-feed.ts';
 import { freePort } from '../../../src/embedded/port.ts';
@@ -143,6 +143,20 @@ export class KafkaEstate {
     } finally {
       await admin.disconnect();
     }
+  }
+
+  /** Writes a message as whoever may do so, to the first partition of a topic. */
+  async produce(topic: string, value: string): Promise<void> {
+    const producer = this.#kafka().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    await producer.connect();
+    await producer.send({ topic, messages: [{ partition: 0, value }] });
+    await producer.disconnect();
+  }
+
+  /** So many messages were written to a topic. */
+  async messages(topic: string): Promise<bigint> {
+    const ends = await this.administer((admin) => admin.fetchTopicOffsets(topic));
+    return ends.reduce((sum, { high }) => sum + BigInt(high), 0n);
   }
 
   /** The end of what the Java programs wrote. */

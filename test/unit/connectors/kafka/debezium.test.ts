@@ -224,6 +224,6 @@ describe('an event that is refused', () => {
 test('rows that Debezium read, in a snapshot of its own or on demand, are no changes', () => {
   const read = (snapshot: string): unknown =>
     tableEvent(new MessageReader().read(eventMessage({ op: 'r', snapshot, after: ROW }, COLUMNS)), []);
-  expect(read('first')).toEqual({ kind: 'read', at: 100n, isInitial: true });
-  expect(read('incremental')).toEqual({ kind: 'read', at: 100n, isInitial: false });
+  expect(read('first')).toEqual({ kind: 'read', at: 100n });
+  expect(read('incremental')).toEqual({ kind: 'read', at: null });
 });
