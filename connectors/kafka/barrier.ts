@@ -32,7 +32,7 @@ export async function awaitBarrier(options: BarrierOptions, signal: AbortSignal)
       const end = await cursor.soon(LOOK_MS);
       if (end?.event.xid === xid) return end;
     }
-    throw missing(options);
+    throw missing(options, `a transaction made on the target did not come out of the topic ${topic}`);
   } finally {
     cursor.close();
   }
@@ -46,7 +46,8 @@ async function untilTopic(options: BarrierOptions, deadline: number, signal: Abo
       const extent = await topics.transactions(topic);
       if (extent !== null) return extent.high;
       if (tries === 0) await commitMessage(admin);
-      if (performance.now() >= deadline || signal.aborted) throw missing(options);
+      if (performance.now() >= deadline || signal.aborted)
+        throw missing(options, `the topic ${topic} was not made`);
       await systemClock.delay(LOOK_MS, signal);
     }
   });
@@ -64,9 +65,8 @@ async function commitMessage(admin: AdminPool): Promise<string> {
   });
 }
 
-function missing({ client, topic, kafka }: BarrierOptions): ConnectorError {
+function missing({ client, kafka }: BarrierOptions, what: string): ConnectorError {
   const seconds = Math.round(client.timings.barrierMs / 1000);
-  const what = `a transaction made on the target did not come out of the topic ${topic} within ${seconds} seconds`;
   const look = `see that the Debezium connector with topic.prefix=${kafka.topicPrefix} and slot.name=${kafka.slot} runs, with provide.transaction.metadata=true`;
-  return new ConnectorError('unfit', `${what}: ${look}`);
+  return new ConnectorError('unfit', `${what} within ${seconds} seconds: ${look}`);
 }

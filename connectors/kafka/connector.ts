@@ -39,6 +39,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
   readonly #client: KafkaClient;
   readonly #ends = new Map<Lsn, EndRecord>();
   readonly #sought = new Set<string>();
+  readonly #absent = new Set<string>();
   #layouts: ReadonlyMap<string, TableLayout> = new Map();
   #tables: readonly TableRef[] = [];
   #stream: KafkaStream | null = null;
@@ -136,7 +137,11 @@ class KafkaConnector extends TargetDatabase implements Connector {
     return await this.while(signal, async () => {
       const start = this.#ends.get(after) ?? (await this.#findEnd(after, last));
       const tables = await askKafka(this.#client, (topics) => this.#topics(topics, start));
-      for (const { topic, from } of tables) if (from.size > 0) this.#sought.delete(topic);
+      for (const { topic, from } of tables) {
+        if (from.size === 0) continue;
+        this.#sought.delete(topic);
+        this.#absent.delete(topic);
+      }
       const stream = new KafkaStream(
         {
           client: this.#client,
@@ -144,6 +149,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
           start,
           tables,
           sought: this.#sought,
+          absent: this.#absent,
           placeholder: this.#kafka.placeholder,
           layoutOf: this.#layoutBook(),
           forceFlush: () => this.forceFlush(),

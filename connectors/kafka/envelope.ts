@@ -44,6 +44,34 @@ const NEW_KEY_HEADER = '__debezium.newkey';
 const END_ID = /^(\d+):(\d+)$/;
 const DIGITS = /^\d+$/;
 
+/** Where a message is. */
+interface MessagePlace {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+/** Reads a message; where it cannot be understood the error says which one it is. */
+export function readAt<T>({ topic, partition, offset }: MessagePlace, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    const where = `message ${offset} of partition ${partition} of ${topic}`;
+    throw new ConnectorError(error.failure, `${error.message} (${where})`, error.cause);
+  }
+}
+
+/** Reads a message from before what is wanted, where one that cannot be understood is nobody's trouble. */
+export function readOrPass<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ConnectorError) return null;
+    throw error;
+  }
+}
+
 /** Reads a message of a table's topic. Throws a ConnectorError that says what to set where Debezium does not tell enough. */
 export function tableEvent({ schema, payload }: Message, headers: readonly string[]): TableEvent {
   const source = member(payload, 'source');

@@ -174,7 +174,8 @@ export interface Lacking {
 /** Kafka does not hold a change. */
 export function lostChange({ collection, end }: Lacking): ConnectorError {
   const what = `a change of ${collection} in the commit at ${formatLsn(end)} is not in its topic`;
-  return new ConnectorError('slot-lost', what);
+  const why = 'it was deleted or compacted there before it was read, or never sent';
+  return new ConnectorError('slot-lost', `${what}: ${why}`);
 }
 
 /** Of two with the same number, the earlier one in the log was numbered first. */

@@ -2,7 +2,7 @@ import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
 import type { Commit } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import { type KafkaRecord, type ReaderEvents, TopicReader } from './consume.ts';
-import { type TransactionEnd, transactionEnd } from './envelope.ts';
+import { readAt, type TransactionEnd, transactionEnd } from './envelope.ts';
 import { MessageReader } from './json.ts';
 import type { Extent, KafkaClient, TopicPartition } from './topics.ts';
 
@@ -17,11 +17,18 @@ export interface EndRecord {
 /** Reads ends out of records of the topic of transactions. */
 export class EndParser {
   readonly #messages = new MessageReader();
+  readonly #topic: string;
+
+  constructor(topic: string) {
+    this.#topic = topic;
+  }
 
   ends(records: readonly KafkaRecord[]): readonly EndRecord[] {
     return records.flatMap(({ offset, timestamp, value }) => {
-      const event = value === null ? null : transactionEnd(this.#messages.read(value));
-      return event === null ? [] : [{ offset, timestamp, event, bytes: value?.length ?? 0 }];
+      if (value === null) return [];
+      const at = { topic: this.#topic, partition: 0, offset };
+      const event = readAt(at, () => transactionEnd(this.#messages.read(value)));
+      return event === null ? [] : [{ offset, timestamp, event, bytes: value.length }];
     });
   }
 }
@@ -39,7 +46,7 @@ export type EndReader = Pick<TopicReader, 'start' | 'next' | 'seek' | 'close'>;
 export class EndCursor {
   readonly #at: TopicPartition;
   readonly #patienceMs: number;
-  readonly #parser = new EndParser();
+  readonly #parser: EndParser;
   readonly #reader: EndReader;
   #ends: EndRecord[] = [];
   #failure: ConnectorError | null = null;
@@ -48,6 +55,7 @@ export class EndCursor {
   constructor(topic: string, patienceMs: number, readerOf: (events: ReaderEvents) => EndReader) {
     this.#at = { topic, partition: 0 };
     this.#patienceMs = patienceMs;
+    this.#parser = new EndParser(topic);
     this.#reader = readerOf({
       records: (_at, records) => this.#take(records),
       failed: (error) => {

@@ -395,3 +395,19 @@ test('a right of Kafka’s that is missing is named, and the feed goes on when i
     await same('item');
   }
 });
+
+test('a message that is not Debezium’s is named, and left behind by a resync', async () => {
+  await supervisor.stop();
+  start();
+  await same('item');
+  const topic = `${debezium.feed.topicPrefix}.public.item`;
+  await estate.produce(topic, 'hunter2');
+  const where = `of partition 0 of ${topic})`;
+  await rig.until('the reason', async () => (await rig.status())?.reason?.includes(where) === true);
+  const before = (await rig.tableStatus('item'))?.relation;
+  await rig.source.query('update nearjoin.feed set resync_requested = resync_requested + 1');
+  await rig.copiedAgain('item', before);
+  await rig.target.query(`update item set name = 'behind it' where id = 1`);
+  await same('item');
+  expect(rig.log.join('')).not.toContain('hunter2');
+});

@@ -277,3 +277,21 @@ test('a lossy setting of the connector fails the table, and names the setting', 
   const said = 'decimal.handling.mode=string';
   await feed.until('the reason', async () => feed.log.some((line) => line.includes(said)));
 });
+
+test('a table whose changes are routed to another topic is not copied again and again', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target, {
+    transforms: 'route',
+    'transforms.route.type': 'org.apache.kafka.connect.transforms.RegexRouter',
+    'transforms.route.regex': '.*\\.public\\.item',
+    'transforms.route.replacement': 'elsewhere',
+  });
+  feed.start({ ...following(debezium), kafkaTimings: { lossMs: 500 } });
+  await feed.ready();
+  const said = 'take transforms that rename topics';
+  await feed.until('the reason', async () => {
+    await feed.target.query('update item set amount = amount + 1');
+    return (await feed.status())?.reason?.includes(said) === true;
+  });
+  expect(await feed.status()).toMatchObject({ state: 'failed' });
+});
