@@ -3,6 +3,8 @@ import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
 const TIMEOUT_MS = 5000;
 /** An answer that must not be kept at all is kept this long, so that requests do not wait for it one after the other. */
 const LEAST_AGE_MS = 1000;
+/** While a provider is silent one request in so long waits for it, and no more. */
+const RETRY_MS = 10_000;
 
 /**
  * The keys published at a URL: fetched when first needed, again when their `Cache-Control` or `Expires` says so, and when a
@@ -21,7 +23,7 @@ export function publishedKeys(url: URL, nowMs: () => number): JWTVerifyGetKey {
   });
   return async (header, token) => {
     if (nowMs() >= staleAtMs) {
-      staleAtMs = nowMs() + LEAST_AGE_MS;
+      staleAtMs = nowMs() + RETRY_MS;
       await keys.reload().catch(() => undefined);
     }
     return keys(header, token);

@@ -64,10 +64,18 @@ test('published keys are fetched again when they say so, and stay in force while
     publish(rsa.publicKey, 'one', 60);
     expect(await role(rsa.privateKey)).toBe('user');
     answer = { status: 500, body: '' };
-    clock.nowMs = start + 61_000;
-    expect(await role(rsa.privateKey)).toBe('user');
+    const before = fetched;
+    for (const [at, times] of [
+      [61_000, 1],
+      [70_000, 1],
+      [71_000, 2],
+    ] as const) {
+      clock.nowMs = start + at;
+      expect(await role(rsa.privateKey)).toBe('user');
+      expect(fetched - before).toBe(times);
+    }
     publish(successor.publicKey, 'two', 60);
-    clock.nowMs = start + 63_000;
+    clock.nowMs = start + 81_000;
     expect(await role(successor.privateKey)).toBe('user');
     await expect(role(rsa.privateKey)).rejects.toMatchObject({ code: 'invalid-jwt' });
   } finally {
