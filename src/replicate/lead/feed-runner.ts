@@ -156,7 +156,7 @@ export class FeedRunner {
     const { log } = this.#options;
     if (this.#wasThere) this.#repeats.forget();
     const said = say(error);
-    const repeated = this.#repeats.heard(said);
+    const repeated = this.#repeats.heard(error instanceof CopiesKept ? error.kind : said);
     if (repeated !== null) log.warn({ error: said, repeated }, 'feed left its source');
     // A ConnectorError is about the target, so the source was there and the feed is tried again.
     if (!this.#wanted.isNothing || error instanceof ConnectorError || error instanceof CopiesKept)

@@ -22,10 +22,15 @@ export interface Kept {
 
 /** A feed cannot be removed while something keeps its tables; its slot is gone already. */
 export class CopiesKept extends Error {
-  constructor([first, ...others]: readonly Kept[]) {
+  /** The same for as long as the same tables stay, whoever reads them. */
+  readonly kind: string;
+
+  constructor(kept: readonly Kept[]) {
+    const [first, ...others] = kept;
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
     super(first === undefined ? '' : `waiting to drop ${sayKept(first)}${more}`);
     this.name = 'CopiesKept';
+    this.kind = kept.map((each) => (each.isPassing ? inCache(each.relation) : sayKept(each))).join();
   }
 }
 
