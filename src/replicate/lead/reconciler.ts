@@ -134,14 +134,23 @@ async function publish(
     published ??= await connector.publish(plan.publish);
   };
   const begun = await exclusively((client) => loadStoredTables(client, lease.target));
-  await discard(asTheyAre(gone, begun), { exclusively, sinks, clock, before }, signal);
-  for (const { stored, afterwards } of gone) {
+  const going = withoutRefused(gone, published?.refused ?? []);
+  await discard(asTheyAre(going, begun), { exclusively, sinks, clock, before }, signal);
+  for (const { stored, afterwards } of going) {
     const fields = { table: stored.table };
     if (afterwards.kind === 'failed') log.warn({ ...fields, reason: afterwards.reason }, NOT_CACHED);
     else if ('reason' in afterwards && afterwards.reason !== null)
       log.info({ ...fields, reason: afterwards.reason }, 'a table is copied again');
   }
   return must(published, 'what was published');
+}
+
+/** A table that could not be published is not copied now: what was said of it may still hold. */
+function withoutRefused(gone: readonly Discarded[], refused: Published['refused']): readonly Discarded[] {
+  const keys = new Set(refused.map(({ table }) => tableKey(table)));
+  return gone.filter(
+    ({ stored, afterwards }) => afterwards.kind !== 'pending' || !keys.has(tableKey(stored.table)),
+  );
 }
 
 /** Hides copies of which some parts may be wrong, before freshness may be proved again. */
