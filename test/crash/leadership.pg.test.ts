@@ -75,7 +75,7 @@ test('a leader that is killed is followed at once, without another copy', async 
 });
 
 test('a leader that is stopped is replaced, and writes nothing when it goes on', async () => {
-  const { leader, relation } = await open({ leaderStaleMs: 5_000 });
+  const { leader, relation } = await open(PATIENT);
   // Among what it has written is half of a transaction that goes on; its locks must not outlive its lead.
   const large = new pg.Client({ connectionString: rig.target.url });
   await large.connect();
@@ -85,6 +85,12 @@ test('a leader that is stopped is replaced, and writes nothing when it goes on',
   await halfWritten(rig);
   const before = await epoch();
   leader.kill('SIGSTOP');
+  // However slow the machine, the test alone says when it was silent for too long.
+  await rig.until('another leader', async () => {
+    const silent = `update nearjoin.feed set updated_at = clock_timestamp() - interval '1 hour' where epoch = $1`;
+    await rig.source.query(silent, [before]);
+    return (await epoch()) > before;
+  });
   await served(1);
   const after = await epoch();
   expect(after).toBe(before + 1);

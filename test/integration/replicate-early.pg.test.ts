@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import type { FeedLimits } from '../../src/replicate/feed-options.ts';
+import { DEFAULT_LIMITS, type FeedLimits } from '../../src/replicate/feed-options.ts';
 import { Random } from '../oracle/random.ts';
 import { EARLY, EARLY_TARGET, halfWritten, reopened, streamingEarly } from '../support/early.ts';
 import { FeedRig, type SupervisorSettings } from '../support/feed.ts';
@@ -153,9 +153,7 @@ test('several go on at once; rows of one that is rolled back are free for others
 });
 
 test('one that goes on is written only when all before it is committed', async () => {
-  const feed = await early({
-    limits: { early: { ...EARLY.early, patienceMs: 600_000 } as FeedLimits['early'] },
-  });
+  const feed = await early();
   const relation = (await feed.tableStatus('pair'))?.relation;
   const sessions = async (which: string): Promise<readonly number[]> => {
     const { rows } = await feed.source.query<{ pid: number }>(
@@ -260,7 +258,8 @@ test.each([
 });
 
 test('a table that leaves does not wait for those that go on, nor does one that comes', async () => {
-  const feed = await early();
+  const { patienceMs } = DEFAULT_LIMITS.early;
+  const feed = await early({ limits: { early: { ...EARLY.early, patienceMs } as FeedLimits['early'] } });
   const large = await begun(feed, 'update doc set n = 1 where id <= 2000; update pair set n = 4 where a = 1');
   await halfWritten(feed);
   await feed.track({ pair: [] });

@@ -6,9 +6,10 @@ test('each line of the log that a feed writes names both its databases', async (
   try {
     rig.start();
     await rig.ready();
-    await rig.source.query('drop table nearjoin.cache_table');
     const begun = (): number => rig.log.filter((line) => line.startsWith('info streaming')).length;
-    await rig.until('the feed to begin again', () => Promise.resolve(begun() === 2));
+    const before = begun();
+    await rig.source.query('drop table nearjoin.cache_table');
+    await rig.until('the feed to begin again', () => Promise.resolve(begun() > before));
     const ofFeed = rig.log.filter((line) => !line.startsWith('info publication changed'));
     expect(ofFeed.length).toBeGreaterThan(3);
     expect(ofFeed.filter((line) => !line.includes('{"source":"pg1","target":"pg2"'))).toEqual([]);

@@ -274,7 +274,7 @@ test('a metadata database whose standby is away opens, keeps notes, and says wha
   const first = await openMetadataStore({ url, log });
   await target.query(`update nearjoin_metadata.catalog_state set home = null`);
   await setStandby('nobody');
-  const store = await openMetadataStore({ url, log, answerWithinMs: 2_000 });
+  const store = await openMetadataStore({ url, log, answerWithinMs: 5_000 });
   await store.slots.note({ slot: 'nearjoin_1_pg2', source: 'pg1', target: 'pg2' });
   const { resourceVersion } = await store.load();
   const changed = { ...EMPTY_METADATA, inherited_roles: [{ role_name: 'both', role_set: ['a', 'b'] }] };

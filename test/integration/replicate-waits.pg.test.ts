@@ -221,8 +221,12 @@ test('a feed that begins anew, and cannot before a reader of an old copy has end
   const pid = rows[0]?.pid;
   await dropSlots(rig.target);
   rig.start();
-  await state('retrying');
-  const told = (await rig.status())?.reason ?? '';
+  let told = '';
+  await rig.until('the wait to be told', async () => {
+    const status = await rig.status();
+    told = status?.reason ?? '';
+    return status?.state === 'retrying' && told.startsWith('waiting for a lock');
+  });
   const since = / \(role \w+, in a transaction since [-\dT:]+Z\)/.exec(told)?.[0];
   expect(told).toBe(
     `waiting for a lock on nearjoin.${copy} in the source, which is held by session ${pid}${since}; ` +

@@ -10,7 +10,8 @@ end $$`;
 export const EARLY: Partial<FeedLimits> = {
   batch: { rows: 40, bytes: 8 << 20 },
   stage: { rows: 20, bytes: 256 << 10 },
-  early: { ...DEFAULT_LIMITS.early, settledMs: 0 },
+  // However slow the machine, nothing waits so long by itself that one is given up for it.
+  early: { ...DEFAULT_LIMITS.early, settledMs: 0, patienceMs: 600_000 },
 };
 
 /** Waits until all is copied and the newest stream is one that sends transactions that go on. */
