@@ -108,9 +108,10 @@ export class AdminPool {
     }
   }
 
-  /** Leaves all connections behind: what is asked from now on is asked over new ones. */
+  /** Leaves all connections behind: what is asked from now on is asked over new ones. There are none once they are cut. */
   renew(): void {
     const old = this.#pool;
+    if (old.ending) return;
     this.#pool = this.#open();
     const { log, name: slot } = this.target;
     old

@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ConnectorError } from '../../connectors/connector.ts';
-import { startFeed, table } from '../support/connector.ts';
+import { postgresConnector } from '../../connectors/postgres/connector.ts';
+import { freshName, startFeed, table } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
+import { logInto } from '../support/log-lines.ts';
 import { poll } from '../support/poll.ts';
 import { testServer, type Which } from '../support/postgres.ts';
 
@@ -100,6 +102,20 @@ test('closing a connector in the middle of a transaction fails that transaction 
   expect(await publishing).toBeInstanceOf(ConnectorError);
   await holder.end();
   expect(unobserved).toEqual([]);
+});
+
+test('closing a connector while it identifies its target opens no connection afterwards', async () => {
+  const lines: string[] = [];
+  const connector = postgresConnector({
+    url: testServer('target').url('postgres'),
+    name: freshName(),
+    log: logInto(lines),
+  });
+  const identifying = connector.identify().catch((error: unknown) => error);
+  await connector.close();
+  expect(await identifying).toBeInstanceOf(ConnectorError);
+  expect(lines).toEqual([]);
+  await expect(connector.position()).rejects.toThrow('Cannot use a pool after calling end on the pool');
 });
 
 /** How often each reason was told for which a feed left its source. */
