@@ -406,14 +406,15 @@ test('an index that could not be built is told of, and built by itself when it c
   });
 });
 
-test('the lead is free as soon as a replicator has stopped', async () => {
+test('the lead is free when a replicator has stopped', async () => {
   await open();
   await rig.ready();
   await rig.stop();
-  const { rows } = await rig.source.query(
-    `select pg_try_advisory_lock(hashtextextended('nearjoin feed pg2', 0)) as free`,
-  );
-  expect(rows).toEqual([{ free: true }]);
+  // Its session is closed; the server may take a moment to end it.
+  await rig.until('the lead to be free', async () => {
+    const lock = `select pg_try_advisory_lock(hashtextextended('nearjoin feed pg2', 0)) as free`;
+    return (await rig.source.query(lock)).rows[0]?.['free'] === true;
+  });
 });
 
 test('types the source does not have are kept as text, the others as they are', async () => {
