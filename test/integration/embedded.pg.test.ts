@@ -60,25 +60,25 @@ async function startOwner(options: PostgresOptions): Promise<{ owner: ChildProce
   return { owner, pid };
 }
 
-test('a server offers logical replication, whatever PG settings the shell has', async () => {
+test('servers started at once find ports of their own, offer logical replication and leave neither process nor folder', async () => {
+  // Nor do they heed what the shell has for clients of other servers.
   process.env['PGDATABASE'] = 'elsewhere';
   process.env['PGPORT'] = '1';
-  const server = await startPostgres({ fsync: false });
+  const start = (): Promise<PostgresServer> => startPostgres({ fsync: false });
+  const [one, two, three] = await Promise.all([start(), start(), start()]);
   delete process.env['PGDATABASE'];
   delete process.env['PGPORT'];
-  const level = await valueOf(server.url('postgres'), "select current_setting('wal_level')");
+  expect(new Set([one.port, two.port, three.port]).size).toBe(3);
+  const level = await valueOf(one.url('postgres'), "select current_setting('wal_level')");
   const slot = await valueOf(
-    server.url('postgres'),
+    one.url('postgres'),
     "select slot_name from pg_create_logical_replication_slot('s', 'pgoutput')",
   );
-  await server.stop();
   expect({ level, slot }).toEqual({ level: 'logical', slot: 's' });
-});
-
-test('stop leaves no process and no folder', async () => {
-  const server = await startPostgres({ fsync: false });
   expect(playground.leftovers()).not.toEqual([]);
-  await Promise.all([server.stop(), server.stop()]);
+  process.kill(three.pid, 'SIGKILL');
+  await three.ended;
+  await Promise.all([one.stop(), one.stop(), two.stop(), three.stop()]);
   expect(playground.leftovers()).toEqual([]);
 });
 
@@ -103,21 +103,6 @@ test('an owner killed during initdb leaves no process and no folder', async () =
   owner.kill('SIGKILL');
   await once(owner, 'exit');
   await poll('the guard to clean up', () => playground.leftovers().length === 0);
-});
-
-test('a server that dies by itself is noticed, and stop still cleans up', async () => {
-  const server = await startPostgres({ fsync: false });
-  process.kill(server.pid, 'SIGKILL');
-  await server.ended;
-  await server.stop();
-  expect(playground.leftovers()).toEqual([]);
-});
-
-test('many servers started at once all find a port', async () => {
-  const servers = await Promise.all([1, 2, 3].map(() => startPostgres({ fsync: false })));
-  const ports = new Set(servers.map((server) => server.port));
-  await Promise.all(servers.map((server) => server.stop()));
-  expect(ports.size).toBe(3);
 });
 
 test('a fixed port that is taken is said in the error, and nothing stays behind', async () => {
