@@ -14,6 +14,7 @@ import {
   twinListOf,
   twinOf,
   type World,
+  writableOf,
 } from './world.ts';
 
 /** The statements that make a database with some of a world's tables and rows; `isWhole` when it needs every type. */
@@ -24,18 +25,35 @@ export function ddlOf(world: World, tables: readonly TableModel[], isWhole: bool
     `create schema "Other Schema"`,
     ...[...new Set(tables.filter(usesEnum).map(({ database }) => database))].map(enumTable),
     ...tables.flatMap((table) => [
-      createTable(table),
-      ...(table.isView
-        ? [
-            `create view ${relation({ ...table, name: viewNamed(table.name) })} as select * from ${relation(table)}`,
-          ]
-        : []),
-      ...(table.isQuery ? [] : [callable(world, table)]),
-      ...twins(world, table),
+      ...tableDdl(world, table),
       ...(table.rows.length === 0 ? [] : [insertRows(table, table.rows)]),
     ]),
     ...tables.flatMap((table) => twinLists(world, table)),
   ];
+}
+
+function tableDdl(world: World, table: TableModel): readonly string[] {
+  return [
+    createTable(table),
+    ...(table.isView
+      ? [
+          `create view ${relation({ ...table, name: viewNamed(table.name) })} as select * from ${relation(table)}`,
+        ]
+      : []),
+    ...(table.isQuery ? [] : [callable(world, table)]),
+    ...twins(world, table),
+  ];
+}
+
+/** The statements that make a table again after it was dropped with all that depends on it. */
+export function madeAgain(world: World, table: TableModel): readonly string[] {
+  const near = world.tables.filter(({ database }) => database === table.database);
+  const lists = near.flatMap((from) => {
+    const { relationships } = from;
+    const lost = from === table ? relationships : relationships.filter(({ to }) => to === table.field);
+    return twinLists(world, from, lost);
+  });
+  return [...tableDdl(world, table), ...lists];
 }
 
 /** The name of the function that answers a table's rows, all or none of them. */
@@ -81,8 +99,8 @@ function twins(world: World, table: TableModel): readonly string[] {
   });
 }
 
-function twinLists(world: World, table: TableModel): readonly string[] {
-  return table.relationships.flatMap(({ name, to, on }) => {
+function twinLists(world: World, table: TableModel, relationships = table.relationships): readonly string[] {
+  return relationships.flatMap(({ name, to, on }) => {
     const twin = twinListOf(world, table, name);
     if (twin === null) return [];
     const called = quoted(twinFunction(world, table, twin));
@@ -116,13 +134,13 @@ export function viewNamed(name: string): string {
 }
 
 function createTable(table: TableModel): string {
-  const columns = table.columns.map(({ name, type, notNull }) => {
-    const { sql, isEnum } = typeOf(type);
+  const columns = table.columns.map((column) => {
+    const { sql, isEnum } = typeOf(column.type);
     const reference = isEnum ? ` references ${enumTableOf(table.database)}` : '';
-    return `${quoted(name)} ${sql}${notNull ? ' not null' : ''}${reference}`;
+    return `${quoted(column.name)} ${sql}${column.notNull ? ' not null' : ''}${generation(column)}${reference}`;
   });
-  const made = `create table ${relation(table)} (${columns.join(', ')}, primary key (${table.key.map(quoted).join(', ')}))`;
-  const names = table.isPartitioned ? partitions(table) : [relation(table)];
+  const made = `create table ${relation(table)} (${columns.join(', ')}, ${primaryKey(table)})`;
+  const names = table.isPartitioned ? partitionsOf(table) : [relation(table)];
   const parts = names.map(
     (name, i) =>
       `create table ${name} partition of ${relation(table)} for values with (modulus ${names.length}, remainder ${i})`,
@@ -134,7 +152,28 @@ function createTable(table: TableModel): string {
   ].join('; ');
 }
 
-function partitions({ schema, name }: TableModel): readonly string[] {
+/** Of whole numbers and of texts there are fewer, so that they meet as keys; of others the same. */
+function generation({ type, generated }: ColumnModel): string {
+  if (generated === null) return '';
+  const cell = quoted(generated.of);
+  const { family, domainOf } = typeOf(type);
+  const fewer: Readonly<Record<string, string>> = { integer: `${cell} % 3`, text: `lower(${cell})` };
+  const value = domainOf === undefined ? (fewer[family ?? ''] ?? cell) : cell;
+  return ` generated always as (${value}) ${generated.kept}`;
+}
+
+/** A table's primary key, with a name. */
+export function primaryKey({ field, key }: TableModel): string {
+  return `constraint ${quoted(keyNamed(field))} primary key (${key.map(quoted).join(', ')})`;
+}
+
+/** The name of a table's primary key. */
+export function keyNamed(field: string): string {
+  return `key of ${field}`;
+}
+
+/** A table's partitions by hash. */
+export function partitionsOf({ schema, name }: TableModel): readonly string[] {
   return [0, 1].map((i) => relation({ schema, name: `part ${i} of ${name.slice(-40)}` }));
 }
 
@@ -144,8 +183,11 @@ export function insertRows(
   rows: readonly Row[],
   otherwise = 'on conflict do nothing',
 ): string {
-  const values = rows.map((row) => `(${row.map((cell) => text(cell)).join(', ')})`);
-  return `insert into ${relation(table)} (${table.columns.map(({ name }) => quoted(name)).join(', ')}) values ${values.join(', ')} ${otherwise}`;
+  const columns = writableOf(table);
+  const cells = (row: Row): string =>
+    columns.map((column) => text(row[table.columns.indexOf(column)])).join(', ');
+  const values = rows.map((row) => `(${cells(row)})`);
+  return `insert into ${relation(table)} (${columns.map(({ name }) => quoted(name)).join(', ')}) values ${values.join(', ')} ${otherwise}`;
 }
 
 export function relation({ schema, name }: Pick<TableModel, 'schema' | 'name'>): string {

@@ -1,6 +1,6 @@
 import { condition, countableLists, counted } from './generate-condition.ts';
 import { Random } from './random.ts';
-import { hasEquality, typeOf, type Value } from './value-types.ts';
+import { hasEquality, isComposite, typeOf, type Value } from './value-types.ts';
 import {
   type ColumnModel,
   type Condition,
@@ -162,6 +162,8 @@ interface Scene {
   readonly world: World;
   readonly role: string;
   readonly hostile: boolean;
+  /** Below a relationship, which may lead into another database. */
+  readonly isBelow?: boolean;
 }
 
 /** The whole ordering of a list, as it is asked for. */
@@ -393,9 +395,11 @@ function fields(
 ): readonly Field[] {
   const { random, world, role } = scene;
   const related = depth === 0 ? [] : visibleRelationships(world, view.table, role);
+  // In another database than its own a composite is shown as its text.
+  const shown = view.columns.filter(({ type }) => scene.isBelow !== true || !isComposite(type));
   const made = [
     ...random
-      .some(view.columns, 0, 4)
+      .some(shown, 0, 4)
       .map((column, i): Field => ({ ...written(random, `c${i}`), ...columnField(random, column) })),
     ...(step === undefined
       ? []
@@ -440,11 +444,12 @@ function columnField(random: Random, { name, type }: ColumnModel): Shown<'column
 }
 
 function relatedField(
-  scene: Scene,
+  from: Scene,
   { relationship, view }: Step,
   depth: number,
   way: readonly Step[] = [],
 ): Shown<'object'> | Shown<'array'> | Shown<'aggregate'> {
+  const scene = { ...from, isBelow: true };
   const { name, kind } = relationship;
   const called = view.table.isQuery && scene.random.chance(0.9) ? call(scene.random) : null;
   if (kind === 'object') return { kind, relationship: name, called, fields: fields(scene, view, depth, way) };

@@ -3,6 +3,7 @@ import type { Random } from './random.ts';
 import { TYPES, type TypeName, typeOf } from './value-types.ts';
 import {
   type ColumnModel,
+  type Generated,
   type PermissionModel,
   type RelationshipModel,
   ROLES,
@@ -74,6 +75,12 @@ const COLUMN_NAMES = [
   'value',
   'r',
   'v0',
+  'a.b',
+  '$1',
+  "it's; --",
+  `${'n'.repeat(62)}1`,
+  `${'n'.repeat(62)}2`,
+  `${'ü'.repeat(31)}x`,
 ];
 
 /** Two or three databases with three to six tables, some native queries, their rows, and what two roles see of them. */
@@ -127,7 +134,7 @@ function tableModel(random: Random, index: number, database: string): TableModel
   const column = (plain: string, type: TypeName, notNull: boolean): ColumnModel => {
     const name = named(plain);
     const isPlain = /^[a-z][a-z0-9_]*$/.test(name) && random.chance(0.9);
-    return { name, field: isPlain ? name : `f_${plain}`, type, notNull };
+    return { name, field: isPlain ? name : `f_${plain}`, type, notNull, generated: null };
   };
   const keys = Array.from({ length: random.chance(0.35) ? 2 : 1 }, (_, i) =>
     column(`k${i}`, random.pick(KEYS), true),
@@ -135,7 +142,13 @@ function tableModel(random: Random, index: number, database: string): TableModel
   const links = Array.from({ length: random.int(1, 4) }, (_, i) =>
     column(`l${i}`, random.pick(LINKS), false),
   );
-  const others = random.some(ALL, 2, 7).map((type) => column(`c_${type}`, type, random.chance(0.2)));
+  const plain = random.some(ALL, 2, 7).map((type) => column(`c_${type}`, type, random.chance(0.2)));
+  const hasFullIdentity = random.chance(0.15);
+  const generated = random.some([...links, ...plain], 0, random.pick([0, 0, 1, 2])).map((base, i) => ({
+    ...column(`g${i}`, base.type, false),
+    generated: { of: base.name, kept: kept(random, base, hasFullIdentity) },
+  }));
+  const others = [...plain, ...generated];
   const name = random.chance(0.4) ? `${random.pick(TABLE_NAMES).slice(0, 60)}${index}` : `t${index}`;
   return {
     field: `t${index}`,
@@ -149,10 +162,17 @@ function tableModel(random: Random, index: number, database: string): TableModel
     isView: random.chance(0.12),
     isQuery: false,
     isPartitioned: random.chance(0.15),
-    hasFullIdentity: random.chance(0.15),
+    hasFullIdentity,
     isSparse: random.chance(0.2),
     rows: [],
   };
+}
+
+/** Postgres holds values of its own types alone without storing them, and has them in no whole row of a change. */
+function kept(random: Random, { type }: ColumnModel, hasFullIdentity: boolean): Generated['kept'] {
+  const { own, isEnum } = typeOf(type);
+  const mayBeVirtual = own !== true && isEnum !== true && !hasFullIdentity;
+  return mayBeVirtual && random.chance(0.4) ? 'virtual' : 'stored';
 }
 
 function relationships(

@@ -2,7 +2,7 @@ import { insertRows, quoted, relation, text } from './database-of.ts';
 import { generateRow } from './generate-world.ts';
 import type { Random } from './random.ts';
 import { typeOf } from './value-types.ts';
-import { databasesOf, type Row, type TableModel, type World } from './world.ts';
+import { databasesOf, type Row, type TableModel, type World, writableOf } from './world.ts';
 
 /** One transaction of one database, replayed on the database that holds everything. */
 export interface Write {
@@ -33,11 +33,11 @@ function statement(random: Random, table: TableModel): string {
   const dice = random.int(0, 29);
   const row = generateRow(random, table);
   const at = condition(table, random.chance(0.8) && table.rows.length > 0 ? random.pick(table.rows) : row);
-  const others = table.columns.filter(({ name }) => !table.key.includes(name));
+  const others = writableOf(table).filter(({ name }) => !table.key.includes(name));
   if (dice === 0) return `truncate ${relation(table)}`;
   if (dice < 5) return `delete from ${relation(table)} where ${at}`;
   if (dice < 9) {
-    const keys = assignments(table, row, table.columns);
+    const keys = assignments(table, row, writableOf(table));
     return `update ${relation(table)} set ${keys} where ${at} and not exists (select from ${relation(table)} where ${condition(table, row)})`;
   }
   if (dice < 18)
@@ -51,7 +51,11 @@ function statement(random: Random, table: TableModel): string {
 /** A row that takes the place of the one with its key, but for most of its columns. */
 function upsert(random: Random, table: TableModel, row: Row): string {
   const taken = `on conflict (${table.key.map(quoted).join(', ')}) do update set`;
-  return insertRows(table, [row], `${taken} ${assignments(table, row, random.some(table.columns, 1, 2))}`);
+  return insertRows(
+    table,
+    [row],
+    `${taken} ${assignments(table, row, random.some(writableOf(table), 1, 2))}`,
+  );
 }
 
 function assignments(table: TableModel, row: Row, columns: TableModel['columns']): string {

@@ -11,12 +11,13 @@ import {
   tableNamed,
   viewOf,
   type World,
+  writableOf,
 } from './world.ts';
 
 // What a role must learn nothing of.
 //
-// A column is hidden when the role may select it nowhere, no rule of the role reads it, and it is part of no key and of no
-// mapping: keys and mappings decide which rows there are and how they hang together, which the role may see.
+// A column is hidden when the role may select it nowhere, nor what is generated of it, no rule of the role reads it, and it is
+// part of no key and of no mapping: keys and mappings decide which rows there are and how they hang together, which the role may see.
 // A row is hidden when the role's rule for its table lets it through neither before nor after the change, and no rule of the
 // role walks into that table: where one does, rows that cannot be seen decide what can.
 
@@ -42,7 +43,10 @@ export function hiddenFrom(world: World, role: string): Hidden {
     const seen = new Set(viewOf(table, role)?.columns);
     const isHidden = (column: ColumnModel): boolean =>
       !seen.has(column) && !table.key.includes(column.name) && !read.has(`${table.field} ${column.name}`);
-    return [table.field, table.columns.filter(isHidden)];
+    const hidden = table.columns.filter(isHidden);
+    const isKnown = ({ name }: ColumnModel): boolean =>
+      table.columns.some((column) => column.generated?.of === name && !hidden.includes(column));
+    return [table.field, hidden.filter((column) => column.generated === null && !isKnown(column))];
   });
   return { columns: new Map(columns), rows: world.tables.filter(({ field }) => !walked.has(field)) };
 }
@@ -112,7 +116,7 @@ export function hiddenChanges(
       });
   }
   for (const table of random.some(hidden.rows, 0, 4)) {
-    const rest = table.columns.filter(({ name }) => !table.key.includes(name));
+    const rest = writableOf(table).filter(({ name }) => !table.key.includes(name));
     const row = generateRow(random, table);
     changes.push({ table, sql: insertRows(table, [row]), isRow: true });
     if (rest.length > 0) {

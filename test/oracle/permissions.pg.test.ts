@@ -14,7 +14,7 @@ import { INHERITED, ROLES, viewOf, type World } from './world.ts';
 // Non-interference: a role's answers, errors, routes and explanations stay the same, byte for byte, when only what is hidden
 // from the role changes. `hidden.ts` says what that is.
 
-const BUDGET = budgetOf(6);
+const BUDGET = budgetOf(5);
 /** So many are compared however slow the machine is. */
 const LEAST = 10;
 

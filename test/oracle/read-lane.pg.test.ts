@@ -12,7 +12,7 @@ import type { World } from './world.ts';
 // Generated schemas, rows, roles and queries on the read lane alone, without HTTP and replication: cached, live, live
 // through temporary tables, one database, and plain SQL over it must agree.
 
-const BUDGET = budgetOf(7);
+const BUDGET = budgetOf(5);
 const QUERIES = 40;
 /** So many are asked however slow the machine is. */
 const LEAST = 10;

@@ -18,7 +18,7 @@ import { crosses, databasesOf } from './world.ts';
 // some state, states come in order, no answer twice in a row, and the last answer is that of the last state. Streams give the
 // rows behind their cursor, once.
 
-const BUDGET = budgetOf(5);
+const BUDGET = budgetOf(4);
 const BURSTS = 6;
 const LISTENERS = 6;
 const STREAMS = 3;

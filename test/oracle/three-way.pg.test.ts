@@ -15,7 +15,7 @@ import { crosses } from './world.ts';
 // Generated schemas, roles and queries through the whole server while rows change: cached, live and plain SQL over one
 // database must agree, and in the end every cache must equal its target.
 
-const BUDGET = budgetOf(8);
+const BUDGET = budgetOf(7);
 const ROUNDS = 15;
 
 const servers = new Servers();

@@ -287,6 +287,28 @@ export const TYPES = {
     list: true,
   }),
   pair: define({ sql: 'pair', values: same('(1,x)', '(,)', '(-2,"a, ""b""")'), operators: [], own: true }),
+  pairs: define({
+    sql: 'pair[]',
+    scalar: 'pair',
+    values: pairs({ '{}': [], '{"(1,x)",NULL,"(,)"}': [], '{"(-2,\\"a, b\\")"}': [] }),
+    operators: [],
+    list: true,
+    own: true,
+  }),
+  span: define({
+    sql: 'span',
+    family: 'span',
+    values: same('[0,1.5)', 'empty', '(,2]'),
+    own: true,
+  }),
+  slugs: define({
+    sql: 'slug[]',
+    scalar: 'slug',
+    values: pairs({ '{}': [], '{a}': ['a'], '{a,"b,c"}': ['a', 'b,c'] }),
+    operators: [],
+    list: true,
+    own: true,
+  }),
   store: define({
     sql: 'hstore',
     values: same('"a"=>"1"', '"a"=>NULL, "b"=>"x"', ''),
@@ -326,6 +348,7 @@ export const TYPE_DDL: readonly string[] = [
   'create extension hstore',
   'create type pair as (one integer, two text)',
   `create domain slug as text check (value <> '')`,
+  'create type span as range (subtype = double precision)',
   `create type mood as enum ('sad', 'ok', 'happy')`,
   'create domain positive as integer check (value > 0)',
 ];
@@ -375,6 +398,11 @@ const READS_ALL: readonly TypeName[] = [
   'tsvector',
   'slug',
 ];
+
+/** Whether the type, or what its arrays hold, is made of several. */
+export function isComposite(type: TypeName): boolean {
+  return type === 'pair' || type === 'pairs';
+}
 
 const WITHOUT_EQUALITY: readonly TypeName[] = ['json', 'point', 'xml'];
 

@@ -8,6 +8,13 @@ export interface ColumnModel {
   readonly field: string;
   readonly type: TypeName;
   readonly notNull: boolean;
+  readonly generated: Generated | null;
+}
+
+/** How a column is generated of another one of its type. */
+export interface Generated {
+  readonly of: string;
+  readonly kept: 'stored' | 'virtual';
 }
 
 /** A relationship to another table: across databases it is a remote one. */
@@ -26,6 +33,14 @@ export interface PermissionModel {
   readonly filter: Condition;
   readonly limit: number | null;
   readonly aggregate: boolean;
+  /** All that there are, where it is left out. */
+  readonly rootFields?: RootFields;
+}
+
+/** The root fields that a permission allows, by their keys in metadata; null for all. */
+export interface RootFields {
+  readonly query: readonly string[] | null;
+  readonly subscription: readonly string[] | null;
 }
 
 /** A table; `field` names it in GraphQL and in the model. A row holds a text or null for each column. */
@@ -140,6 +155,11 @@ export function relationshipNamed(table: TableModel, name: string): Relationship
   const found = table.relationships.find((relationship) => relationship.name === name);
   if (found === undefined) throw new Error(`no relationship ${name}`);
   return found;
+}
+
+/** Columns that statements may write. */
+export function writableOf({ columns }: TableModel): readonly ColumnModel[] {
+  return columns.filter(({ generated }) => generated === null);
 }
 
 /** The names of the databases in use. */
