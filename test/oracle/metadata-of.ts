@@ -189,7 +189,7 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
       ),
       ...table.relationships.flatMap(({ name }) => twinListOf(world, table, name) ?? []),
     ].map((twin) => ({ name: twin, definition: { function: twinFunction(world, table, twin) } })),
-    select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate }) => ({
+    select_permissions: table.permissions.map(({ role, columns, filter, limit, aggregate, rootFields }) => ({
       role,
       permission: {
         columns,
@@ -197,6 +197,8 @@ function tableMetadata(world: World, table: TableModel, inOne: boolean): unknown
         filter: filterJson({ world, inOne }, table, filter),
         limit,
         allow_aggregations: aggregate,
+        query_root_fields: rootFields?.query,
+        subscription_root_fields: rootFields?.subscription,
       },
     })),
   };
