@@ -1,7 +1,7 @@
 import type { HttpAnswer } from '../support/http-answer.ts';
 import { eventually, type Nearjoin } from '../support/nearjoin.ts';
 import { insertPosition, type TestDatabase } from '../support/postgres.ts';
-import { quoted, relation, viewNamed } from './database-of.ts';
+import { quoted, relation } from './database-of.ts';
 import { makeDatabases } from './databases.ts';
 import type { Query } from './generate-query.ts';
 import type { Write } from './generate-write.ts';
@@ -16,8 +16,17 @@ import {
   queriesMetadata,
   sessionHeaders,
 } from './metadata-of.ts';
+import type { SchemaChange } from './schema-detours.ts';
 import { toSql } from './sql-of.ts';
 import type { World } from './world.ts';
+
+/** Why what a world has cannot be cached. */
+const NEVER_CACHED = /a view|is generated and not replicated/;
+
+interface Reported {
+  readonly state: string;
+  readonly reason?: string;
+}
 
 /** A world behind a running server, replicated, and once more in one database. */
 export class ProcessStage {
@@ -61,6 +70,13 @@ export class ProcessStage {
     this.written.push(write);
   }
 
+  /** Changes a database's schema, and rows where everything is. */
+  async change(database: string, { statements, truth }: SchemaChange): Promise<void> {
+    await this.#database(database).query(statements.join(';\n'));
+    if (truth !== null) await this.#all.query(truth.join(';\n'));
+    this.written.push({ database, statements });
+  }
+
   /** Asks for everything written so far, from the cache and live, and in plain SQL. */
   async ask(query: Query): Promise<Answers> {
     const cached = await this.#graphql(query, {
@@ -71,6 +87,11 @@ export class ProcessStage {
     if (status.includes(';hit') && !status.includes('fwd=')) this.hits += 1;
     const live = dataOf(await this.#graphql(query, { 'cache-control': 'no-cache' }));
     return { cached: dataOf(cached), live, sql: await this.sql(query) };
+  }
+
+  /** The answer to somebody who wishes for nothing. */
+  async now(query: Query): Promise<string> {
+    return dataOf(await this.#graphql(query, {}));
   }
 
   /** The answer with rows as they are now in every database. */
@@ -114,6 +135,13 @@ export class ProcessStage {
     await this.#nearjoin.metadata('reload_metadata', {});
   }
 
+  /** What of the metadata does not hold in the databases. */
+  async inconsistencies(): Promise<string> {
+    const { body } = await this.#nearjoin.metadata('get_inconsistent_metadata', {});
+    const found: readonly { readonly type: string }[] = body.inconsistent_objects;
+    return JSON.stringify(found.filter(({ type }) => type !== 'warning'));
+  }
+
   /** Waits until every cached table holds what its target holds. */
   async converged(): Promise<void> {
     await eventually(async () => {
@@ -138,13 +166,19 @@ export class ProcessStage {
       inherited_roles: inheritedRoles(this.world),
     });
     if (replaced.body.is_consistent !== true) throw new Error(replaced.text);
-    const views = this.#views();
-    await this.#nearjoin.untilReady((name) => views.has(name));
+    await this.settled();
   }
 
-  /** Names of tables that are read through views: of those there are no copies. */
-  #views(): ReadonlySet<string> {
-    return new Set(this.world.tables.flatMap(({ isView, name }) => (isView ? [viewNamed(name)] : [])));
+  /** Until every table is cached, or cannot be; for which reasons is given. */
+  async settled(obstacle = NEVER_CACHED): Promise<void> {
+    await eventually(async () => {
+      const { body, text } = await this.#nearjoin.get('/v1/replication');
+      const tables: readonly Reported[] = body.feeds.flatMap(({ tables }: { tables: object[] }) => tables);
+      const isDone = ({ state, reason }: Reported): boolean =>
+        state === 'ready' || (state === 'failed' && obstacle.test(reason ?? ''));
+      if (tables.every(isDone)) return true;
+      throw new Error(`not ready: ${text}`);
+    });
   }
 
   #graphql(query: Query, headers: Record<string, string>): Promise<HttpAnswer> {
@@ -165,17 +199,15 @@ export class ProcessStage {
   /** Cached tables that differ from their targets. */
   async #differences(): Promise<readonly string[]> {
     const found: string[] = [];
-    const views = this.#views();
     for (const [source, database] of Object.entries(this.#databases)) {
       const { rows: there } = await database.query(
         `select to_regclass('nearjoin.cache_table') is not null as is_there`,
       );
       if (there[0]?.['is_there'] !== true) continue;
       const { rows } = await database.query<Cached>(
-        'select target, schema_name, table_name, relation, columns from nearjoin.cache_table',
+        "select target, schema_name, table_name, relation, columns from nearjoin.cache_table where state <> 'failed'",
       );
       for (const cached of rows) {
-        if (views.has(cached.table_name)) continue;
         const cells = cached.columns.map(({ name }) => `${quoted(name)}::text`).join(', ');
         const copy = await contentOf(database, `nearjoin.${quoted(cached.relation)}`, cells);
         const ref = relation({ schema: cached.schema_name, name: cached.table_name });
