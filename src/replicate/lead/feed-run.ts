@@ -153,6 +153,7 @@ class FeedRun {
     const applied: Parts['applied'] = (position, signal) =>
       untilApplied({ connector, stream, progress, clock }, position, signal);
     const copier = new Copier({
+      ...options,
       means: this.#means,
       lease,
       connector,
@@ -160,13 +161,9 @@ class FeedRun {
       sinks: this.#sinks,
       progress,
       applied,
-      clock,
-      log: options.log,
       parallel: limits.parallelCopies,
       limits: limits.copy,
-      pace: options.pace,
       isOverlayMade: () => failures.isTroubled,
-      onStep,
     });
     const tools: Tools = { types, sinks: this.#sinks, exclusively, cancel: (table) => copier.cancel(table) };
     return { applier, stream, progress, pump, copier, tools, applied, isNew: start.isNew };
