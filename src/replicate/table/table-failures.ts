@@ -39,7 +39,7 @@ export class TableFailures {
    */
   broke(
     { table, relation, message }: { table: TableRef; relation: string; message: string },
-    leastMs = 0,
+    leastMs: number,
   ): void {
     const failure = this.#failureOf(table, message);
     failure.broken = relation;
@@ -50,7 +50,7 @@ export class TableFailures {
   }
 
   /** A copy of the table failed; it is left alone for so long at least. */
-  copyFailed(table: TableRef, reason: string, leastMs = 0): void {
+  copyFailed(table: TableRef, reason: string, leastMs: number): void {
     const failure = this.#failureOf(table, reason);
     failure.interrupted = false;
     failure.untilMs = this.#clock.monotonicMs() + Math.max(leastMs, failure.backoff.nextMs());

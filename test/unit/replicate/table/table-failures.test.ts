@@ -8,7 +8,7 @@ test('a table that fails again and again rests longer and longer, and one that w
   const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
   const failures = new TableFailures(clock, () => 1);
   const restOf = (): number | null => {
-    failures.copyFailed(table, 'no');
+    failures.copyFailed(table, 'no', 0);
     return failures.nextMs();
   };
   expect([restOf(), restOf(), restOf()]).toEqual([2_000, 4_000, 8_000]);
@@ -18,7 +18,7 @@ test('a table that fails again and again rests longer and longer, and one that w
   expect(restOf()).toBe(2_000);
   now += 3_600_000;
   // At once, the first time.
-  failures.broke({ table, relation: 'copy', message: 'no' });
+  failures.broke({ table, relation: 'copy', message: 'no' }, 0);
   expect([failures.nextMs(), [...failures.broken()]]).toEqual([null, [['copy', 'no']]]);
   failures.discarded();
   expect([failures.broken().size, restOf()]).toEqual([0, 4_000]);
@@ -28,7 +28,7 @@ test('a table whose rest ended while the others were looked at is due at once', 
   let now = 1_000;
   const clock = { monotonicMs: () => now, delay: () => Promise.resolve() };
   const failures = new TableFailures(clock, () => 1);
-  failures.copyFailed(table, 'no');
+  failures.copyFailed(table, 'no', 0);
   failures.looked();
   expect([failures.resting().size, failures.nextMs()]).toEqual([1, 2_000]);
   now += 2_500;
@@ -46,7 +46,7 @@ test('a copy that was interrupted waits as it is; one that failed, or broke, goe
   expect(left()).toEqual([1, 0]);
   now += 2_000;
   expect(left()).toEqual([0, 0]);
-  failures.copyFailed(table, 'no');
+  failures.copyFailed(table, 'no', 0);
   expect(left()).toEqual([0, 1]);
   failures.copyInterrupted(table, 'no');
   failures.broke({ table, relation: 'copy', message: 'no' }, 10);
