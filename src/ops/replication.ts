@@ -57,6 +57,7 @@ export interface FeedTable {
 export interface WantedFeed {
   readonly source: SourceName;
   readonly target: SourceName;
+  readonly connector: FeedStatus['connector'];
   readonly tables: readonly FeedTable[];
 }
 
@@ -246,11 +247,12 @@ function tableReport({ table, state, doing, rowsCopied, rowsEstimated }: CacheTa
   };
 }
 
-function absentFeed({ source, target, tables }: WantedFeed, state: FeedState, reason: string): FeedReport {
+function absentFeed(feed: WantedFeed, state: FeedState, reason: string): FeedReport {
+  const { source, target, connector, tables } = feed;
   return {
     target,
     source,
-    connector: 'postgres',
+    connector,
     state,
     reason,
     slot: null,

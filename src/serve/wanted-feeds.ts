@@ -6,20 +6,28 @@ import type { FeedTable, WantedFeed } from '../ops/replication.ts';
 export function wantedFeeds({
   catalog,
   metadata,
-}: Pick<Snapshot, 'catalog' | 'metadata'>): readonly WantedFeed[] {
+}: Pick<Snapshot, 'metadata'> & {
+  readonly catalog: Pick<Snapshot['catalog'], 'wanted'>;
+}): readonly WantedFeed[] {
   const feeds = new Map<string, WantedFeed & { readonly tables: FeedTable[] }>();
+  const connectors = new Map(
+    metadata.sources.map(({ name, configuration }) => [
+      name,
+      configuration.nearjoin?.connector ?? 'postgres',
+    ]),
+  );
   const add = (source: string, target: string, tables: readonly FeedTable[]): void => {
     const key = JSON.stringify([source, target]);
-    keptIn(feeds, key, () => ({ source, target, tables: [] })).tables.push(...tables);
+    const connector = connectors.get(target) ?? 'postgres';
+    keptIn(feeds, key, () => ({ source, target, connector, tables: [] })).tables.push(...tables);
   };
   for (const { source, target, table, mapping } of catalog.wanted)
     add(source, target, [{ table: table.ref, mapping }]);
-  const names = new Set(metadata.sources.map(({ name }) => name));
   for (const { name, tables } of metadata.sources) {
     for (const { definition } of tables.flatMap((table) => table.remote_relationships ?? [])) {
       const to = definition.to_source;
       if (to === undefined || to.source === name || to.nearjoin?.cache === false) continue;
-      if (names.has(to.source)) add(name, to.source, []);
+      if (connectors.has(to.source)) add(name, to.source, []);
     }
   }
   return [...feeds.values()];

@@ -56,7 +56,7 @@ function view(
       if (status === undefined || status instanceof Error) throw status ?? new Error('unknown');
       return status;
     },
-    wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }],
+    wanted: () => [{ source: 'pg1', target: 'pg2', connector: 'postgres', tables: [] }],
     identity: () => null,
     installation: { id: 'ours', copyOf: 'original' },
     newerFreshness: () => null,
@@ -128,7 +128,7 @@ test('of a copy that a mapping cannot look into is told why, though it is ready'
   const [report] = await reportFeeds(
     view(
       { pg1: status(feed({ tables })) },
-      { wanted: () => [{ source: 'pg1', target: 'pg2', tables: wanted }] },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', connector: 'postgres', tables: wanted }] },
     ),
   );
   expect(report?.tables).toMatchObject([
@@ -216,7 +216,10 @@ test('an unknown position means an unknown staleness, not zero, and that no copy
 test('a table that metadata asks for is pending until the replicator knows it', async () => {
   const tables = ['users', 'countries'].map((name) => ({ table: { schema: 'public', name }, mapping: null }));
   const [report] = await reportFeeds(
-    view({ pg1: status(feed()) }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables }] }),
+    view(
+      { pg1: status(feed()) },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', connector: 'postgres', tables }] },
+    ),
   );
   expect(report?.tables.map(({ name, state }) => [name, state])).toEqual([
     ['users', 'copying'],
@@ -228,7 +231,7 @@ test('a source that does not answer is reported by its feeds and hides no other'
   const reports = await reportFeeds(
     view(
       { pg1: new Error('connect ECONNREFUSED'), pg3: status(feed()) },
-      { wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }] },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', connector: 'postgres', tables: [] }] },
     ),
   );
   expect(
@@ -247,7 +250,10 @@ test('a source that does not answer is reported by its feeds and hides no other'
 test('a source whose schema nearjoin is another role’s says what to do', async () => {
   const refused = serverError('42501', 'permission denied for schema nearjoin');
   const [report] = await reportFeeds(
-    view({ pg1: refused }, { wanted: () => [{ source: 'pg1', target: 'pg2', tables: [] }] }),
+    view(
+      { pg1: refused },
+      { wanted: () => [{ source: 'pg1', target: 'pg2', connector: 'postgres', tables: [] }] },
+    ),
   );
   expect(report?.reason).toMatch(
     /^source "pg1" does not tell of its feeds: permission denied .*: the role of the source must own schema nearjoin/,
