@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { NearjoinError } from '../core/errors.ts';
 import { systemClock } from '../core/waiting/clock.ts';
 import { type Account, canReach, serverAccount } from './account.ts';
@@ -74,12 +75,21 @@ async function workDirectory(
 ): Promise<string> {
   if (wanted !== undefined) {
     const directory = resolve(wanted);
-    await mkdir(directory, { recursive: true, mode: 0o755 });
+    await makeDirectory(directory);
     await rm(join(directory, 'native'), { recursive: true, force: true }); // a private copy of an earlier run
     return handOver(directory, account);
   }
   const parent = (await canReach(within, account)) ? within : '/tmp';
   return handOver(await mkdtemp(join(parent, 'nearjoin-pg-')), account);
+}
+
+/** Node's own way to make those above tries for ever where a file system takes none, such as `/proc`. */
+async function makeDirectory(path: string): Promise<void> {
+  if (existsSync(path)) return;
+  await makeDirectory(dirname(path));
+  await mkdir(path, { mode: 0o755 }).catch((error: unknown) => {
+    if (!existsSync(path)) throw error; // else another server's was made there meanwhile
+  });
 }
 
 async function handOver(directory: string, account: Account | null): Promise<string> {

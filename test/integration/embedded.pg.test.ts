@@ -137,6 +137,11 @@ test('a directory of ours is kept, with data and slots, also after kill -9 of th
   expect(found).toBe('kept s');
 });
 
+test.skipIf(!existsSync('/proc/self'))('a directory that cannot be made is said in the error', async () => {
+  const start = startPostgres({ directory: '/proc/nowhere/pg1' });
+  await expect(start).rejects.toThrow(/mkdir '\/proc\/nowhere/);
+});
+
 test('an aborted start leaves nothing behind', async () => {
   const abort = new AbortController();
   const start = startPostgres({ signal: abort.signal });
