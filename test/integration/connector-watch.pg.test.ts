@@ -5,6 +5,7 @@ import type { TableRef } from '../../src/core/names.ts';
 import { freshName, silentLog, table, withConnector } from '../support/connector.ts';
 import { poll } from '../support/poll.ts';
 import { hasTestServer, type Which } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 
 const SERVERS: readonly Which[] = ['target', 'target15'];
 
@@ -143,5 +144,18 @@ test('what a target was identified over is asked on: its slot and its position t
     await connector.slotHealth();
     await connector.position();
     expect(await sessions()).toEqual(identified);
+  });
+});
+
+test('a target that does not answer is tried once', async () => {
+  await withConnector('target', [], async (_connector, database) => {
+    await using proxy = await startProxy(database.server);
+    proxy.setMode('black-hole');
+    const url = proxy.through(database.url);
+    const timings = { connectMs: 100 };
+    const connector = postgresConnector({ url, name: freshName(), log: silentLog, timings });
+    await expect(connector.identify()).rejects.toThrow('could not connect to the target');
+    expect(proxy.connectionsMade).toBe(1);
+    await connector.close();
   });
 });

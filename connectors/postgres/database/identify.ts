@@ -1,6 +1,6 @@
 import { unfitTarget } from '../../../src/core/postgres/oldest-postgres.ts';
 import { STARTED_AT } from '../../../src/core/postgres/started-at.ts';
-import { ConnectorError, type TargetIdentity } from '../../connector.ts';
+import { ConnectorError, refusalState, type TargetIdentity } from '../../connector.ts';
 import { type AdminPool, OwnClient } from '../client.ts';
 import { toConnectorError } from '../failure.ts';
 import { parseAncestors } from '../history.ts';
@@ -25,7 +25,10 @@ export async function identify(admin: AdminPool, closing: AbortSignal): Promise<
   const { target } = admin;
   target.history.expect(null);
   const reading = readIdentity(target, closing);
-  const identity = await reading.catch(() => null); // what went wrong is told below, unless there is more to tell
+  const identity = await reading.catch((error: unknown) => {
+    if (isUnanswered(error)) throw error;
+    return null; // what went wrong is told below, unless there is more to tell
+  });
   target.history.expect(identity);
   // Older connections may lead anywhere. Those made from now on are told to lead to the same server, and are kept.
   admin.renew();
@@ -43,6 +46,11 @@ export async function identify(admin: AdminPool, closing: AbortSignal): Promise<
   if (fault !== null) throw new ConnectorError('unfit', fault);
   await refuseOtherReader(admin);
   return identity ?? (await reading);
+}
+
+/** No server was heard: it would be waited for once more. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof ConnectorError && error.cause !== undefined && refusalState(error) === null;
 }
 
 function faultOf(server: Server): string | null {
