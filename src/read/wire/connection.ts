@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { errorFields } from '../../core/postgres/error-fields.ts';
 import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import type { TextValues } from '../../core/postgres/text-values.ts';
+import { LEAVE_MS } from '../../core/waiting/after-abort.ts';
 import { Stop } from '../../core/waiting/stop-signal.ts';
 import { abortError, ConnectionLost, isStale, PostgresError, RowTooLarge, Unserved } from './failure.ts';
 import { receive } from './frugal-socket.ts';
@@ -110,6 +111,11 @@ export class WireConnection {
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     this.#flush();
     this.#socket.end(TERMINATE);
+    // A silent server closes nothing. Where an answer is to come, silence is noticed in other ways.
+    const look = (): void => {
+      if (this.load === 0) this.#socket.destroy();
+    };
+    setTimeout(look, LEAVE_MS).unref();
     await closed;
   }
 

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import { afterEach, expect, test, vi } from 'vitest';
+import { LEAVE_MS } from '../../../src/core/waiting/after-abort.ts';
 import { Stop, type StopSignal } from '../../../src/core/waiting/stop-signal.ts';
 import { Turns } from '../../../src/core/waiting/turns.ts';
 import { WireConnection } from '../../../src/read/wire/connection.ts';
@@ -86,6 +87,15 @@ test('a session that is to end takes no more requests, and answers those it has'
   await expect(asked).resolves.toEqual([]);
   line.destroy();
   await ended;
+});
+
+test('a session whose server does not close it ends all the same', async () => {
+  vi.useFakeTimers();
+  const { session, line } = connected();
+  const ended = session.close();
+  vi.advanceTimersByTime(LEAVE_MS);
+  await ended;
+  expect(line.destroyed).toBe(true);
 });
 
 test('what a session learnt of a standby is not gone by once the server has been promoted', async () => {
