@@ -80,15 +80,37 @@ export class Databases {
     if (known !== undefined && known.url === url && isServedBy(known.types, types)) return known;
     if (known !== undefined) this.#retire(name, known);
     if (url === undefined) throw new NearjoinError(code, `database "${name}" is not available`);
-    const options = poolOptions(url, this.#settings, this.#buffers);
+    const options = this.#poolOptions(url);
     const entry = {
       url,
       types,
-      pool: new WirePool(options),
+      pool: new WirePool({ ...options, loans: () => this.#settings.livePoolSize * this.#otherDatabases() }),
       asTarget: new WirePool({ ...options, size: this.#settings.livePoolSize, asksHistory: true }),
     };
     this.#entries.set(name, entry);
     return entry;
+  }
+
+  #poolOptions(url: string): PoolOptions {
+    const settings = this.#settings;
+    return {
+      url,
+      size: settings.poolSize,
+      loans: () => settings.livePoolSize,
+      loanTimeoutMs: settings.connectTimeoutMs,
+      connectTimeoutMs: settings.connectTimeoutMs,
+      silenceMs: settings.silenceMs,
+      statementTimeoutMs: settings.statementTimeoutMs,
+      rowLimit: settings.resultLimitBytes,
+      buffers: this.#buffers,
+      statementLimit: settings.preparedStatements,
+      asksHistory: false,
+    };
+  }
+
+  /** Each live answer holds a session of its targets: so many for each of those keep no other target from being read. */
+  #otherDatabases(): number {
+    return Math.max(1, this.#current().urls.size - 1);
   }
 
   /** The book as it is now. Sessions of a database that has left it end: somebody may want to drop that database. */
@@ -115,19 +137,4 @@ export class Databases {
 function isServedBy(then: KnownTypes | null, now: KnownTypes | null): boolean {
   if (now === null || then === now) return true;
   return then !== null && extensionTypesText(then) === extensionTypesText(now);
-}
-
-function poolOptions(url: string, settings: ReadSettings, buffers: SpareBuffers): PoolOptions {
-  return {
-    url,
-    size: settings.poolSize,
-    loans: settings.livePoolSize,
-    loanTimeoutMs: settings.connectTimeoutMs,
-    connectTimeoutMs: settings.connectTimeoutMs,
-    statementTimeoutMs: settings.statementTimeoutMs,
-    rowLimit: settings.resultLimitBytes,
-    buffers,
-    statementLimit: settings.preparedStatements,
-    asksHistory: false,
-  };
 }

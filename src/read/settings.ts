@@ -9,9 +9,11 @@ export interface ReadSettings {
   readonly stringifyNumbers: boolean;
   /** Sessions per database that share requests. */
   readonly poolSize: number;
-  /** Sessions per database for live reads. */
+  /** Sessions for live reads: of a target, and of a source for each of its targets. */
   readonly livePoolSize: number;
   readonly connectTimeoutMs: number;
+  /** Of a session that is silent for so long the server is asked whether it works for it. */
+  readonly silenceMs: number;
   readonly statementTimeoutMs: number;
   /** Longest answer of one database. */
   readonly resultLimitBytes: number;
@@ -38,6 +40,7 @@ export const DEFAULT_READ_SETTINGS: ReadSettings = {
   poolSize: 4,
   livePoolSize: 4,
   connectTimeoutMs: 5000,
+  silenceMs: 5000,
   statementTimeoutMs: 60_000,
   resultLimitBytes: 64 * 1024 * 1024,
   preparedStatements: 250,

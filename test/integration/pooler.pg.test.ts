@@ -78,9 +78,10 @@ function reader(url: string): WirePool {
   const pool = new WirePool({
     url,
     size: 1,
-    loans: 1,
+    loans: () => 1,
     loanTimeoutMs: 10_000,
     connectTimeoutMs: 10_000,
+    silenceMs: 10_000,
     statementTimeoutMs: 10_000,
     rowLimit: 1_000_000,
     statementLimit: 3,

@@ -74,7 +74,7 @@ test('nothing is read outside of the snapshots that an answer is made of', async
   const urls = new Map(Object.entries({ pg1: pg1.url, pg2: pg2.url }));
   const settings = { ...DEFAULT_READ_SETTINGS, livePoolSize: 1 };
   const databases = new Databases({ current: () => ({ urls, catalog }) }, settings, new SpareBuffers());
-  const wanted = { source: 'pg1', isReadOnly: false, tokens: new Map() };
+  const wanted = { source: 'pg1', targets: ['pg2'], isReadOnly: false, tokens: new Map() };
   const isBegun = async (text: string): Promise<readonly boolean[]> => {
     const sessions = await LiveSessions.open(databases, wanted, new Stop());
     const asked = [sessions.source(text, []), sessions.target('pg2', text, [])];
@@ -105,7 +105,7 @@ test('a target that is lost after its rows were read is told as the target', asy
   const book = { current: () => ({ urls, catalog }) };
   const databases = new Databases(book, DEFAULT_READ_SETTINGS, new SpareBuffers());
   try {
-    const wanted = { source: 'pg1', isReadOnly: false, tokens: new Map() };
+    const wanted = { source: 'pg1', targets: ['pg2'], isReadOnly: false, tokens: new Map() };
     const sessions = await LiveSessions.open(databases, wanted, new Stop());
     await sessions.target('pg2', 'select from note', []);
     await pg2.query(`select pg_terminate_backend(pid, 5000) from pg_stat_activity

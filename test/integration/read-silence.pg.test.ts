@@ -26,8 +26,7 @@ afterAll(async () => {
 });
 
 test('a session whose server knows nothing of it is replaced while somebody waits, and so are its likes', async () => {
-  // So long a new session may take, too: on a busy machine a second may not be enough.
-  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 5_000 });
+  const pool = rig.open({ url: proxy.through(rig.database.url), silenceMs: 1_000 });
   const loan = await pool.borrow(null);
   loan.release();
   const before = await ask(pool, 'select pg_backend_pid()::text');
@@ -39,7 +38,7 @@ test('a session whose server knows nothing of it is replaced while somebody wait
 });
 
 test('news of feeds go on over another session when the one that is asked has fallen silent', async () => {
-  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 1_000 });
+  const pool = rig.open({ url: proxy.through(rig.database.url), silenceMs: 1_000 });
   const heard: string[] = [];
   const news = new FeedNews({
     // Each answer is another.
@@ -60,15 +59,38 @@ test('news of feeds go on over another session when the one that is asked has fa
   news.unwatch('pg1');
 });
 
-test('a session that its server works for is waited for, however long it says nothing', async () => {
-  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 300 });
+test('a session whose server cannot be asked is given up', async () => {
+  const pool = rig.open({ url: proxy.through(rig.database.url), silenceMs: 100, connectTimeoutMs: 1_000 });
+  const isAnswered = (): Promise<boolean> =>
+    ask(pool, 'select 1::text').then(
+      () => true,
+      () => false,
+    );
+  await poll('a session', isAnswered);
+  proxy.setMode('black-hole');
+  expect(await isAnswered()).toBe(false);
+  proxy.reset();
+  proxy.setMode('forward');
+  await poll('another', isAnswered);
+});
+
+test.each([
+  ['however long it says nothing', true],
+  ['where that refuses to be asked, too', false],
+])('a session that its server works for is waited for, %s', async (_how, isLetIn) => {
+  const pool = rig.open({ url: proxy.through(rig.database.url), silenceMs: 300 });
   await firstAnswer(pool, 'select 1::text');
   const holder = new pg.Client({ connectionString: rig.database.url });
-  await holder.connect();
+  const admin = new pg.Client({ connectionString: testServer('source').url('postgres') });
+  await Promise.all([holder.connect(), admin.connect()]);
   await holder.query('select pg_advisory_lock(7)');
+  const letIn = (isAllowed: boolean) =>
+    admin.query(`alter database ${rig.database.name} allow_connections ${isAllowed}`);
+  await letIn(isLetIn);
   const asked = ask(pool, `select pg_advisory_xact_lock(7) || 'mine'`);
   const made = proxy.connectionsMade;
   await poll('it to be asked after twice', () => proxy.connectionsMade >= made + 2);
-  await holder.end();
+  await letIn(true);
+  await Promise.all([holder.end(), admin.end()]);
   expect(await asked).toBe('mine');
 });

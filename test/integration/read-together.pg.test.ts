@@ -90,7 +90,7 @@ const ECHO = {
 };
 
 /** Whom cancel requests hit again and again waits for a session of its own. */
-const PATIENT = { loans: 2, loanTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
+const PATIENT = { loans: () => 2, loanTimeoutMs: 60_000, connectTimeoutMs: 60_000 };
 
 const OUTCOMES: Readonly<Record<Request['does'], (n: number) => string>> = {
   answer: String,

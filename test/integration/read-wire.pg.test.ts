@@ -196,7 +196,7 @@ test('a cancel request that comes late does not end what the session runs by the
 
 test('of many requests that are given up at once two are cancelled at a time, and none that has ended meanwhile', async () => {
   await using proxy = await startProxy(testServer('source'));
-  const pool = rig.open({ url: proxy.through(rig.database.url), loans: 5 });
+  const pool = rig.open({ url: proxy.through(rig.database.url), loans: () => 5 });
   const loans = await Promise.all(Array.from({ length: 5 }, () => pool.borrow(null)));
   /** All of what was connected before has come to the proxy when this has. */
   const cancelsMade = async (probes: number): Promise<number> => {
@@ -330,7 +330,7 @@ test('a request hears when those before it have been answered', async () => {
 
 test('a session whose network has gone without a word is given up once somebody has waited long enough', async () => {
   await using proxy = await startProxy(testServer('source'));
-  const pool = rig.open({ url: proxy.through(rig.database.url), connectTimeoutMs: 300 });
+  const pool = rig.open({ url: proxy.through(rig.database.url), silenceMs: 300, connectTimeoutMs: 300 });
   const before = await firstAnswer(pool, 'select pg_backend_pid()::text');
   proxy.setMode('black-hole');
   const stop = new AbortController();
@@ -442,7 +442,7 @@ test('a loan keeps a transaction to itself, and a broken one is not handed on', 
 });
 
 test('what a session still runs when it is given back or its pool closes is cancelled', async () => {
-  const pool = rig.open({ loans: 4, statementTimeoutMs: 600_000 });
+  const pool = rig.open({ loans: () => 4, statementTimeoutMs: 600_000 });
   const loans = await Promise.all(Array.from({ length: 4 }, () => pool.borrow(null)));
   const given = loans.map(({ connection }) => failure(connection.run('select pg_sleep(600)', [], PLAIN)));
   const own = failure(ask(pool, 'select pg_sleep(600)'));

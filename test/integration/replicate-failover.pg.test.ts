@@ -35,9 +35,10 @@ function readers(url: string): WirePool {
   return new WirePool({
     url,
     size: 1,
-    loans: 1,
+    loans: () => 1,
     loanTimeoutMs: 5000,
     connectTimeoutMs: 5000,
+    silenceMs: 5000,
     statementTimeoutMs: 20_000,
     rowLimit: 1_000_000,
     statementLimit: 10,

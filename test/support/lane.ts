@@ -95,7 +95,7 @@ export class TestLane {
     const urls = new Map(Object.keys(tables).map((name) => [name, databases[name]?.url ?? '']));
     const look = (generation: number): Promise<Catalog> => readCatalog({ urls, tables, more, generation });
     // A busy machine may take longer than a user would wait.
-    const patient = { connectTimeoutMs: 60_000, ...settings };
+    const patient = { connectTimeoutMs: 60_000, silenceMs: 60_000, ...settings };
     return new TestLane(databases, { look, catalog: await look(1), settings: patient, urls });
   }
 

@@ -24,10 +24,11 @@ export class WireRig {
     const pool = new WirePool({
       url: this.database.url,
       size: 1,
-      loans: 1,
+      loans: () => 1,
       loanTimeoutMs: 500,
       // So long a statement that was given up may stay, too: what a test does meanwhile takes time on a busy machine.
       connectTimeoutMs: 60_000,
+      silenceMs: 60_000,
       statementTimeoutMs: 20_000,
       rowLimit: 50_000_000,
       statementLimit: 3,

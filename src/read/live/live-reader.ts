@@ -132,12 +132,12 @@ export class LiveReader {
   }
 
   async #inSnapshots(request: LiveRequest, isReadOnly: boolean): Promise<LiveAnswer> {
-    const wanted = { source: request.group.source, isReadOnly, tokens: request.tokens };
+    const { group, live, tokens } = request;
+    const wanted = { source: group.source, targets: [...live], isReadOnly, tokens };
     const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
     const store = this.#store(sessions);
     let succeeded = false;
     try {
-      for (const target of request.live) sessions.prepareTarget(target);
       const row = await this.#answer(request, sessions, store);
       succeeded = true;
       return { row, positions: sessions.positions };

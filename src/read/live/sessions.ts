@@ -1,6 +1,5 @@
 import { must } from '../../core/assert.ts';
 import { NearjoinError } from '../../core/errors.ts';
-import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import { type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import type { HistoryName, Token } from '../../core/position/token.ts';
@@ -61,30 +60,32 @@ interface TargetSession {
 /** What the sessions of an answer are opened for. */
 export interface SessionsWanted {
   readonly source: SourceName;
+  readonly targets: readonly SourceName[];
   /** The source's transaction must be read-only: a native query may try to write. No temporary tables then. */
   readonly isReadOnly: boolean;
   /** Targets with a token are asked how far they are before their snapshot is taken, too. */
   readonly tokens: ReadonlyMap<SourceName, Token>;
 }
 
+/** What was borrowed for an answer. */
+interface Lent {
+  readonly loan: Loan;
+  readonly targets: ReadonlyMap<SourceName, Promise<Loan>>;
+  readonly wanted: SessionsWanted;
+}
+
 /** The sessions of one live answer: one snapshot of the source, one of each target. */
 export class LiveSessions {
   /** Whether the source's session can make temporary tables. */
   readonly makesTemps: boolean;
-  readonly #databases: Databases;
   readonly #signal: StopSignal;
   readonly #source: Loan;
   readonly #begun: Promise<unknown>;
-  readonly #targets = new Map<SourceName, Promise<TargetSession>>();
+  readonly #targets: ReadonlyMap<SourceName, Promise<TargetSession>>;
   readonly #positions = new Map<SourceName, Reached>();
   readonly #wanted: SessionsWanted;
 
-  private constructor(
-    databases: Databases,
-    { loan, wanted }: { readonly loan: Loan; readonly wanted: SessionsWanted },
-    signal: StopSignal,
-  ) {
-    this.#databases = databases;
+  private constructor({ loan, targets, wanted }: Lent, signal: StopSignal) {
     this.#source = loan;
     this.#wanted = wanted;
     this.makesTemps = !wanted.isReadOnly && loan.connection.facts.makesTemps;
@@ -94,11 +95,26 @@ export class LiveSessions {
       prepared: true,
     });
     this.#begun.catch(() => undefined); // told by what follows
+    // Before it is known whether each is needed: its set-up then costs no extra round trip.
+    this.#targets = new Map([...targets].map(([target, lent]) => [target, this.#begin(target, lent)]));
+    for (const session of this.#targets.values()) session.catch(() => undefined); // told when it is needed
   }
 
+  /**
+   * Those of the targets come first: while one is waited for, none of the source is held. What keeps one from being had is told
+   * when it is needed.
+   */
   static async open(databases: Databases, wanted: SessionsWanted, signal: StopSignal): Promise<LiveSessions> {
-    const loan = await databases.source(wanted.source).borrow(signal);
-    return new LiveSessions(databases, { loan, wanted }, signal);
+    const borrow = async (target: SourceName): Promise<Loan> => databases.target(target).borrow(signal);
+    const targets = new Map(wanted.targets.map((target) => [target, borrow(target)]));
+    await Promise.allSettled(targets.values());
+    try {
+      const loan = await databases.source(wanted.source).borrow(signal);
+      return new LiveSessions({ loan, targets, wanted }, signal);
+    } catch (error) {
+      for (const lent of targets.values()) lent.then((loan) => loan.release()).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** The source's session, whose temporary tables belong to it. */
@@ -116,11 +132,6 @@ export class LiveSessions {
     const asked = this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
     const [rows] = await Promise.all([asked, this.#begun]);
     return rows;
-  }
-
-  /** Opens a target's session before it is known whether it is needed: its set-up then costs no extra round trip. */
-  prepareTarget(target: SourceName): void {
-    this.#target(target).catch(() => undefined);
   }
 
   /** Throws `SnapshotOutlived` when rows that were read of the source so far were not to be seen in its snapshot. */
@@ -176,11 +187,11 @@ export class LiveSessions {
   }
 
   #target(target: SourceName): Promise<TargetSession> {
-    return keptIn(this.#targets, target, () => this.#openTarget(target));
+    return must(this.#targets.get(target), 'session of a target');
   }
 
-  async #openTarget(target: SourceName): Promise<TargetSession> {
-    const loan = await this.#databases.target(target).borrow(this.#signal);
+  async #begin(target: SourceName, lent: Promise<Loan>): Promise<TargetSession> {
+    const loan = await lent;
     const run = (text: string): Promise<readonly WireRow[]> =>
       loan.connection.run(text, [], { signal: this.#signal, prepared: true });
     const position = (): Promise<Lsn> => run(ASK_POSITION.text).then((rows) => positionIn(rows[0]?.[0]));

@@ -9,7 +9,7 @@ import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../core/postgres/session-form.ts';
 import { WireConnection } from './connection.ts';
-import { ConnectionLost } from './failure.ts';
+import { NotConnected } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
 import type { RowMemory } from './incoming.ts';
 import { KEEP_HEAP } from './keep-heap.ts';
@@ -21,6 +21,8 @@ import type { SessionFacts, WireOptions } from './wire-options.ts';
 export interface ConnectOptions extends RowMemory {
   readonly url: string;
   readonly connectTimeoutMs: number;
+  /** Of a session that is silent for so long the server is asked whether it works for it. */
+  readonly silenceMs: number;
   readonly statementTimeoutMs: number;
   readonly statementLimit: number;
   /** Ask which history the server writes: positions are told of its answers. */
@@ -84,8 +86,9 @@ export async function connectWire(options: ConnectOptions, pool: PoolPart): Prom
     const told = await setUp(client, options.statementTimeoutMs);
     facts = { ...told, history: options.asksHistory ? await historyOf(client) : null };
   } catch (cause) {
-    await client.end().catch(() => undefined);
-    throw new ConnectionLost('no connection to the database', cause);
+    // Not waited for: its end may not get through either.
+    void client.end().catch(() => undefined);
+    throw new NotConnected(cause);
   }
   return takeOver(client as unknown as LoggedIn, { ...options, ...facts, ...pool });
 }
@@ -157,7 +160,7 @@ function takeOver(client: LoggedIn, options: Taken): WireConnection {
     onAnswered: options.onAnswered,
     cancels: options.cancels,
     cancel: () => sendCancel({ host, port }, encodeCancel(processID, secret), options.connectTimeoutMs),
-    silenceMs: options.connectTimeoutMs,
+    silenceMs: options.silenceMs,
     isServed: () => isServed(options.url, options.process, options.connectTimeoutMs),
     onUnserved: options.onUnserved,
   });

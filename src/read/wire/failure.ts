@@ -33,6 +33,9 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** There is no session to ask on: it would be no better at once. */
+class NoSession extends ConnectionLost {}
+
 /** The server does not work for the session any more, and its network did not tell. */
 export class Unserved extends Error {
   constructor() {
@@ -41,8 +44,16 @@ export class Unserved extends Error {
   }
 }
 
-/** Every session that could be lent was held by others for as long as one may wait: the same would be waited for again. */
-export class SessionsTaken extends ConnectionLost {
+/** No connection could be made. */
+export class NotConnected extends NoSession {
+  constructor(cause: unknown) {
+    super('no connection to the database', cause);
+    this.name = 'NotConnected';
+  }
+}
+
+/** Every session that could be lent was held by others for as long as one may wait. */
+export class SessionsTaken extends NoSession {
   constructor() {
     super('every session for transactions is taken');
     this.name = 'SessionsTaken';
@@ -72,7 +83,7 @@ export class RowTooLarge extends Error {
 
 /** Whether to run the same statement once more, which is safe since our statements only read. */
 export function isWorthRepeating(error: unknown): boolean {
-  if (error instanceof ConnectionLost) return !(error instanceof SessionsTaken);
+  if (error instanceof ConnectionLost) return !(error instanceof NoSession);
   if (!(error instanceof PostgresError)) return false;
   if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery'))
     return true;
@@ -99,9 +110,9 @@ export function isUnreadable(error: unknown): boolean {
   return error instanceof PostgresError && /^(58|XX00[12])/.test(error.state);
 }
 
-/** Whether a connection that broke, or could not be made, is behind an error. */
+/** Whether a connection that broke is behind an error. */
 export function isConnectionLost(error: unknown): boolean {
-  if (error instanceof ConnectionLost) return !(error instanceof SessionsTaken);
+  if (error instanceof ConnectionLost) return !(error instanceof NoSession);
   return error instanceof Error && isConnectionLost(error.cause);
 }
 

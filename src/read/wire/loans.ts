@@ -1,6 +1,6 @@
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 import type { WireConnection } from './connection.ts';
-import { abortError, ConnectionLost, SessionsTaken, unlessStopped } from './failure.ts';
+import { abortError, ConnectionLost, SessionsTaken } from './failure.ts';
 
 /** A session held by one caller until released. */
 export interface Loan {
@@ -9,11 +9,16 @@ export interface Loan {
   release(): void;
 }
 
+/** The outcome of an opening, or a failure when nobody is to wait for it any longer. */
+export type WhenOpen = <T>(opening: Promise<T>, signal: StopSignal | null) => Promise<T>;
+
 /** How sessions for transactions are made, and how many. */
 export interface LoanOptions {
-  readonly most: number;
+  readonly most: () => number;
   readonly timeoutMs: number;
   readonly connect: () => Promise<WireConnection>;
+  /** Waits for a session that is being opened, for as long as that makes sense. */
+  readonly whenOpen: WhenOpen;
 }
 
 /** Sessions for transactions: each serves one caller at a time. */
@@ -34,10 +39,10 @@ export class Loans {
     if (signal?.aborted === true) throw abortError(signal);
     const free = this.#takeFree();
     if (free !== null) return this.#loanOf(free);
-    if (this.#lent < this.#options.most) {
+    if (this.#lent < this.#options.most()) {
       const opening = this.#open();
       try {
-        return this.#loanOf(await unlessStopped(opening, signal));
+        return this.#loanOf(await this.#options.whenOpen(opening, signal));
       } catch (error) {
         // Who left does not use it, but others may.
         opening.then(

@@ -2,8 +2,9 @@ import { must } from '../../core/assert.ts';
 import type { HistoryName } from '../../core/position/token.ts';
 import type { TextValues } from '../../core/postgres/text-values.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
-import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import { Stop, type StopSignal } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
+import { within } from '../../core/waiting/under.ts';
 import { type ConnectOptions, connectWire } from './connect.ts';
 import type { WireConnection } from './connection.ts';
 import {
@@ -12,6 +13,8 @@ import {
   isBystander,
   isUnserved,
   isWorthRepeating,
+  NotConnected,
+  Unserved,
   unlessStopped,
 } from './failure.ts';
 import { type Loan, Loans } from './loans.ts';
@@ -24,8 +27,8 @@ import type { SharedStatement } from './shares.ts';
 export interface PoolOptions extends ConnectOptions {
   /** Sessions that share requests. */
   readonly size: number;
-  /** Sessions for transactions; each serves one at a time. */
-  readonly loans: number;
+  /** Most sessions for transactions; each serves one at a time. */
+  readonly loans: () => number;
   readonly loanTimeoutMs: number;
 }
 
@@ -58,6 +61,9 @@ const CANCELS_AT_ONCE = 2;
 
 const BACK_OFF_MS: readonly number[] = [0, 50, 200, 500, 1000];
 
+/** Of a database to which no connection could be made nobody waits longer to see whether one can be made now. */
+const IMPATIENT_MS = 1_000;
+
 /** Few sessions, each taking the next requests while it works on one: the least busy one gets the next. */
 export class WirePool {
   readonly #options: PoolOptions;
@@ -76,7 +82,12 @@ export class WirePool {
     this.#options = options;
     this.#sharedRuns = new SharedRuns((text, values, asked) => this.run(text, values, asked));
     const { loans: most, loanTimeoutMs: timeoutMs } = options;
-    this.#loans = new Loans({ most, timeoutMs, connect: () => this.#connect() });
+    this.#loans = new Loans({
+      most,
+      timeoutMs,
+      connect: () => this.#connect(),
+      whenOpen: (opening, signal) => this.#whenOpen(opening, signal),
+    });
   }
 
   /** Runs a statement that only reads; it is repeated when the session broke or its prepared statement went stale. */
@@ -125,10 +136,17 @@ export class WirePool {
   /** First come, first served: what a session cannot take at once is not bound to it, nor to what it is busy with. */
   #whenFree<T>(signal: StopSignal | null, work: (connection: WireConnection) => Promise<T>): Promise<T> {
     const ready = this.#leastBusy();
-    if (ready === null) return unlessStopped(this.#grow(), signal).then(work);
+    if (ready === null) return this.#whenOpen(this.#grow(), signal).then(work);
     if (ready.load < DEPTH) return work(ready);
     if (signal?.aborted === true) return Promise.reject(abortError(signal));
     return this.#queue.join(signal, work);
+  }
+
+  /** What is being opened goes on when nobody waits for it any more. */
+  #whenOpen<T>(opening: Promise<T>, signal: StopSignal | null): Promise<T> {
+    if (this.#failures === 0) return unlessStopped(opening, signal);
+    const late = (): Error => new NotConnected(this.#lastFailure);
+    return within({ ms: IMPATIENT_MS, late }, signal ?? new Stop(), (own) => unlessStopped(opening, own));
   }
 
   /** Gives what waits to sessions that can take more. */
@@ -162,8 +180,9 @@ export class WirePool {
     await Promise.all(this.#emptied().map((connection) => connection.finish()));
   }
 
-  /** What took one session's network, or its server, may have taken all. */
-  #suspect(): void {
+  /** What took one session's network, or its server, may have taken all. Where nobody answers, no connection can be made either. */
+  #suspect(why: unknown): void {
+    if (!(why instanceof Unserved)) this.#failed(why);
     for (const session of [...this.#sessions, ...this.#loans.free]) session.suspect();
   }
 
@@ -218,24 +237,28 @@ export class WirePool {
   /** A database that refuses is asked less and less often; meanwhile callers get its last refusal at once. */
   async #connect(): Promise<WireConnection> {
     if (systemClock.monotonicMs() < this.#retryAtMs) {
-      throw new ConnectionLost('no connection to the database', this.#lastFailure);
+      throw new NotConnected(this.#lastFailure);
     }
     try {
       const connection = await connectWire(this.#options, {
         onAnswered: () => this.#advance(),
         cancels: this.#cancels,
-        onUnserved: () => this.#suspect(),
+        onUnserved: (why) => this.#suspect(why),
       });
       this.#failures = 0;
       if (!this.#closed) return connection;
       await connection.close();
     } catch (error) {
-      this.#lastFailure = error instanceof ConnectionLost ? error.cause : error;
-      this.#failures += 1;
-      this.#retryAtMs = systemClock.monotonicMs() + (BACK_OFF_MS[this.#failures - 1] ?? 1000);
+      this.#failed(error instanceof ConnectionLost ? error.cause : error);
       throw error;
     }
     throw new ConnectionLost('the pool is closed');
+  }
+
+  #failed(why: unknown): void {
+    this.#lastFailure = why;
+    this.#failures += 1;
+    this.#retryAtMs = systemClock.monotonicMs() + (BACK_OFF_MS[this.#failures - 1] ?? 1000);
   }
 }
 

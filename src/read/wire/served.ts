@@ -27,7 +27,7 @@ const ONCE_MORE_AFTER_MS = 1_000;
 
 /**
  * Whether the server is at work for a session that waits for its answer, as far as that can be told: asked over another
- * connection, since one whose network is gone says nothing. True where the server cannot be asked.
+ * connection, since one whose network is gone says nothing. True where the server refuses to say; throws where none answers.
  */
 export async function isServed(url: string, process: ServerProcess, timeoutMs: number): Promise<boolean> {
   const client = new pg.Client({
@@ -47,8 +47,9 @@ export async function isServed(url: string, process: ServerProcess, timeoutMs: n
     if (await ask()) return true;
     await systemClock.delay(ONCE_MORE_AFTER_MS);
     return await ask();
-  } catch {
-    return true;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return true;
+    throw error;
   } finally {
     void client.end().catch(() => undefined);
   }

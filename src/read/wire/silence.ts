@@ -4,22 +4,22 @@ import { Unserved } from './failure.ts';
 export interface SilenceOptions {
   /** Nothing is thought of a silence shorter than this. */
   readonly silenceMs: number;
-  /** Whether the server is at work for the session. */
+  /** Whether the server is at work for the session; throws when nobody says. */
   readonly isServed: () => Promise<boolean>;
-  /** Told when it was found not to be any more: it may be so with other sessions too. */
-  readonly onUnserved: () => void;
+  /** Told why the session was given up: it may be so with other sessions too. */
+  readonly onUnserved: (why: unknown) => void;
 }
 
 /** Finds out whether the server still works for a session that waits and hears nothing. */
 export class Silence {
   readonly #options: SilenceOptions;
   readonly #isWaiting: () => boolean;
-  readonly #giveUp: (why: Error) => void;
+  readonly #giveUp: (why: unknown) => void;
   #heard = 0;
   #isTimed = false;
   #isAsking = false;
 
-  constructor(options: SilenceOptions, isWaiting: () => boolean, giveUp: (why: Error) => void) {
+  constructor(options: SilenceOptions, isWaiting: () => boolean, giveUp: (why: unknown) => void) {
     this.#options = options;
     this.#isWaiting = isWaiting;
     this.#giveUp = giveUp;
@@ -50,10 +50,13 @@ export class Silence {
     if (this.#isAsking) return;
     this.#isAsking = true;
     const heard = this.#heard;
-    const served = await isServed();
+    const why = await isServed().then(
+      (served) => (served ? null : new Unserved()),
+      (error: unknown) => error,
+    );
     this.#isAsking = false;
-    if (served || heard !== this.#heard || !this.#isWaiting()) return;
-    this.#giveUp(new Unserved());
-    onUnserved();
+    if (why === null || heard !== this.#heard || !this.#isWaiting()) return;
+    this.#giveUp(why);
+    onUnserved(why);
   }
 }

@@ -19,6 +19,7 @@ test('a server that lets in and then falls silent is given up', async () => {
   const options = {
     url: `postgres://me@127.0.0.1:${(server.address() as AddressInfo).port}/db`,
     connectTimeoutMs: 100,
+    silenceMs: 100,
     statementTimeoutMs: 1000,
     statementLimit: 1,
     asksHistory: false,

@@ -5,7 +5,12 @@ import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { Turns } from '../../../src/core/waiting/turns.ts';
 import { readError } from '../../../src/read/error-mapping.ts';
 import { WireConnection } from '../../../src/read/wire/connection.ts';
-import { ConnectionLost, isConnectionLost, isWorthRepeating } from '../../../src/read/wire/failure.ts';
+import {
+  ConnectionLost,
+  isConnectionLost,
+  isWorthRepeating,
+  unlessStopped,
+} from '../../../src/read/wire/failure.ts';
 import { Loans } from '../../../src/read/wire/loans.ts';
 import { SpareBuffers } from '../../../src/read/wire/spare-buffers.ts';
 
@@ -20,7 +25,12 @@ class Sessions {
   cancels = 0;
 
   constructor(most: number, timeoutMs = 2_000) {
-    this.loans = new Loans({ most, timeoutMs, connect: () => Promise.resolve(this.#connect()) });
+    this.loans = new Loans({
+      most: () => most,
+      timeoutMs,
+      connect: () => Promise.resolve(this.#connect()),
+      whenOpen: unlessStopped,
+    });
   }
 
   #connect(): WireConnection {
@@ -54,7 +64,7 @@ class Sessions {
 
 test('whoever waits for a session hears at once that none can be made', async () => {
   const connect = (): Promise<never> => Promise.reject(new ConnectionLost('no connection'));
-  const loans = new Loans({ most: 1, timeoutMs: 2_000, connect });
+  const loans = new Loans({ most: () => 1, timeoutMs: 2_000, connect, whenOpen: unlessStopped });
   const asked = await Promise.allSettled([loans.take(null), loans.take(null), loans.take(null)]);
   expect(asked.map((one) => (one.status === 'rejected' ? String(one.reason) : 'lent'))).toEqual(
     asked.map(() => 'ConnectionLost: no connection'),
@@ -63,7 +73,7 @@ test('whoever waits for a session hears at once that none can be made', async ()
 
 test('who has gone already waits for none', async () => {
   const never = (): Promise<never> => new Promise(() => undefined);
-  const loans = new Loans({ most: 1, timeoutMs: 2_000, connect: never });
+  const loans = new Loans({ most: () => 1, timeoutMs: 2_000, connect: never, whenOpen: unlessStopped });
   void loans.take(null);
   const gone = new Stop();
   gone.abort(new Error('gone'));
