@@ -1,35 +1,26 @@
 import pg from 'pg';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestPause, requestResume } from '../../src/cache/feed/requests.ts';
 import { settleable } from '../../src/core/waiting/settleable.ts';
-import type { PostgresServer } from '../../src/embedded/server.ts';
 import type { StepHook } from '../../src/replicate/steps.ts';
+import { databaseApart } from '../support/apart.ts';
 import { FeedRig } from '../support/feed.ts';
 import { dropSlots, type TestDatabase } from '../support/postgres.ts';
-import { startTarget } from '../support/servers.ts';
-import { databaseAt } from '../support/standby.ts';
 
 let rig: FeedRig;
-let own: PostgresServer | undefined;
 
 beforeEach(() => open());
 
-afterEach(async () => {
-  await rig?.close();
-  await own?.stop();
-  own = undefined;
-});
+afterEach(() => rig?.close());
 
 async function open(target?: TestDatabase): Promise<void> {
   const setUp = ['create table item (id int primary key)', 'insert into item select generate_series(1, 100)'];
   rig = await FeedRig.open(setUp, { item: [] }, target);
 }
 
-/** On a server where nobody else fills so small a measure of retained log. */
 async function openApart(): Promise<void> {
   await rig.close();
-  own = await startTarget({ within: inject('scratch') });
-  await open(databaseAt(own));
+  await open(await databaseApart());
 }
 
 async function relation(): Promise<string> {
@@ -87,6 +78,7 @@ test('a slot that was asked after before it was made is not taken for a lost one
 });
 
 test('too much retained log: the slot is dropped while paused, and the cache built anew on resume', async () => {
+  await openApart();
   rig.start({ limits: { maxRetainedWalBytes: 4 * 1024 * 1024 } });
   await rig.ready();
   await pause();
@@ -96,9 +88,6 @@ test('too much retained log: the slot is dropped while paused, and the cache bui
   const said = /^\d{4}-\d\d-\d\dT.*Z .*more than the 4 MB allowed/;
   await rig.until('the reason', async () => said.test((await rig.status())?.lastError ?? ''));
   await rig.until('the pause to go on', async () => (await rig.status())?.state === 'paused');
-  // From here on others who use the server could fill so small a measure too.
-  await rig.stop();
-  rig.start();
   await rig.target.query('delete from item where id = 1');
   expect(await requestResume(rig.source, 'pg2')).toBe(true);
   await rig.until('streaming', async () => (await rig.status())?.state === 'streaming');

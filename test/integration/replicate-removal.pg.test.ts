@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterEach, expect, test } from 'vitest';
 import type { FeedLimits } from '../../src/replicate/feed-options.ts';
+import { databaseApart } from '../support/apart.ts';
 import { fillLog } from '../support/connector.ts';
 import { FeedRig } from '../support/feed.ts';
 import { poll } from '../support/poll.ts';
@@ -17,8 +18,11 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-async function opened(limits: Partial<FeedLimits> = {}, targetUrl?: (url: string) => string): Promise<Stage> {
-  const rig = await FeedRig.open(SET_UP, { item: [] });
+async function opened(
+  limits: Partial<FeedLimits> = {},
+  { targetUrl, target }: { targetUrl?: (url: string) => string; target?: TestDatabase } = {},
+): Promise<Stage> {
+  const rig = await FeedRig.open(SET_UP, { item: [] }, target);
   undo.push(() => rig.close());
   const stage = new Stage(rig, { limits });
   if (targetUrl !== undefined) stage.move({ pg2: targetUrl(rig.target.url) });
@@ -120,7 +124,7 @@ test('a wanted feed whose source database is gone is tried on, and said once', a
 test('a target out of reach is freed when it is back; the copies go at once', async () => {
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());
-  const stage = await opened({}, (url) => proxy.through(url));
+  const stage = await opened({}, { targetUrl: (url) => proxy.through(url) });
   proxy.setMode('refuse');
   proxy.reset();
   stage.unlist();
@@ -166,7 +170,10 @@ test('a feed whose copy something of yours depends on frees its target, says wha
 test('a target that stays out of reach is given up after a time, with one line', async () => {
   const proxy = await startProxy(testServer('target'));
   undo.push(() => proxy.close());
-  const stage = await opened({ giveUpAfterMs: 300, goneRetryMs: 60 }, (url) => proxy.through(url));
+  const stage = await opened(
+    { giveUpAfterMs: 300, goneRetryMs: 60 },
+    { targetUrl: (url) => proxy.through(url) },
+  );
   const [slot] = await leftOn(stage.rig.target);
   proxy.setMode('refuse');
   proxy.reset();
@@ -264,8 +271,9 @@ test('a target that has another address only keeps its slot', async () => {
 });
 
 test('the slot of a target that has an address which leads nowhere holds back no more than allowed, however long', async () => {
-  const stage = await opened({ maxRetainedWalBytes: 1 << 20, giveUpAfterMs: 0 });
-  const proxy = await startProxy(testServer('target'));
+  const target = await databaseApart();
+  const stage = await opened({ maxRetainedWalBytes: 1 << 20, giveUpAfterMs: 0 }, { target });
+  const proxy = await startProxy(target.server);
   undo.push(() => proxy.close());
   proxy.setMode('refuse');
   stage.move({ pg2: proxy.through(stage.rig.target.url) });
