@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { limitsOf, type RoleLimits } from '../../catalog/part/api-limits.ts';
 import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
@@ -16,6 +15,7 @@ import type { Session } from '../auth/session.ts';
 import { loggedError } from '../error-reply.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
+import { nextTurn } from './next-turn.ts';
 import {
   type Asked,
   type PreparedRead,
@@ -132,7 +132,7 @@ export class OperationRunner {
     } catch (error) {
       return this.#failed(error);
     }
-    if (prepared.read.compiled.plan.nodes > LARGE_PLAN) await setImmediate();
+    if (prepared.read.compiled.plan.nodes > LARGE_PLAN) await nextTurn();
     try {
       const { body, targets } = await this.#read(prepared);
       return { kind: 'data', body, targets };
