@@ -15,6 +15,7 @@ import { openPlace } from '../place/open-place.ts';
 import { type Around, type RowScope, rowOf, type Site, siteOf } from '../place/scope.ts';
 import { allOf, type Sql, separated, sql, syntax } from '../sql.ts';
 import { bareType, functionOf, operatorOf } from '../types.ts';
+import { keptFromJoins } from './joined.ts';
 import { afterShown, FLOATS, inSafeOrder, isLeaky, shownFirst, unlessHidden } from './leaky.ts';
 import { heldIn, operandSql, typeThere } from './operand.ts';
 import { boxesMeet, spatialSql } from './spatial.ts';
@@ -35,7 +36,7 @@ export function predicateSql(predicate: Predicate, site: Site): Sql {
     case 'not':
       return sql`(not (${negatedSql(predicate.of, site)}))`;
     case 'is-true':
-      return sql`((${predicateSql(predicate.of, site)}) is true)`;
+      return isTrue(predicate.of, site);
     case 'is-null':
       return sql`${site.row.read(predicate.column)} is ${syntax(predicate.negated ? 'not null' : 'null')}`;
     case 'compare':
@@ -51,6 +52,10 @@ export function predicateSql(predicate: Predicate, site: Site): Sql {
     default:
       return unreachable(predicate);
   }
+}
+
+function isTrue(predicate: Predicate, site: Site): Sql {
+  return sql`((${predicateSql(predicate, site)}) is true)`;
 }
 
 /** A condition inside a negation: where it is unknown it must not become false. */
@@ -157,9 +162,10 @@ function lookedUp(operator: Operator, left: Sql, right: Sql): Sql {
 
 /** Conditions that must all hold of a row, in an order in which none tells of rows that another hides. */
 export function conditionsSql(parts: readonly Predicate[], site: Site): readonly Sql[] {
+  const kept = keptFromJoins(parts);
   return inSafeOrder(
     parts,
-    (part) => predicateSql(part, site),
+    (part) => (kept.has(part) ? isTrue(part, site) : predicateSql(part, site)),
     (part) => boxesMeet(part, site),
   );
 }
