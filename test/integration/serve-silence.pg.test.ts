@@ -66,6 +66,13 @@ function settings(roles: string): Record<string, string> {
   };
 }
 
+/** Opens sessions of both databases, which lie idle then. */
+async function readLive(nearjoin: Nearjoin): Promise<void> {
+  const headers = { 'cache-control': 'no-cache' };
+  const { status } = await nearjoin.graphql('{ orders { user { id } } }', { headers });
+  expect(status).toBe(200);
+}
+
 async function endsInOrder(nearjoin: Nearjoin, silent: Proxy): Promise<void> {
   const ended = once(nearjoin.child, 'close');
   silent.setMode('black-hole');
@@ -85,6 +92,7 @@ test.each(NAMES.flatMap((name) => ['replicator', 'api,replicator'].map((roles) =
   async (name, roles) => {
     const nearjoin = await serving(roles);
     await poll('it to stream', () => nearjoin.log.some((line) => line.includes('"msg":"streaming"')));
+    if (roles !== 'replicator') await readLive(nearjoin);
     await endsInOrder(nearjoin, proxies[name]);
   },
 );
