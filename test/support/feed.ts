@@ -75,6 +75,8 @@ export class FeedRig {
   readonly book: SlotBook = memoryBook();
   #tracked: Tracked;
   #wanted: readonly WantedTable[] = [];
+  #readings = 0;
+  #newestReading = 0;
   #unavailable = false;
   #resourceVersion = 1;
   readonly #snapshots = new Snapshots();
@@ -147,10 +149,13 @@ export class FeedRig {
     await this.refresh();
   }
 
-  /** Reads the target's catalog again. */
+  /** Reads the target's catalog again. What is read meanwhile by somebody who began later holds. */
   async refresh(): Promise<void> {
+    const tracked = this.#tracked;
+    this.#readings += 1;
+    const reading = this.#readings;
     // Any name will do on the target.
-    const tables = Object.keys(this.#tracked).map((name, at) => ({
+    const tables = Object.keys(tracked).map((name, at) => ({
       table: { schema: 'public', name },
       configuration: { custom_name: `table_${at}` },
     }));
@@ -160,9 +165,11 @@ export class FeedRig {
       sources: [{ name: 'pg2', kind: 'postgres', tables, configuration }],
     });
     const found = await introspect(this.target.url);
+    if (reading < this.#newestReading) return;
+    this.#newestReading = reading;
     const catalog = resolve(metadata, new Map([['pg2', found]]), { resourceVersion: 1, generation: 1 });
     const known = catalog.sources.get('pg2')?.tables ?? new Map<string, Table>();
-    this.#wanted = Object.entries(this.#tracked).flatMap(([name, lookups]) => {
+    this.#wanted = Object.entries(tracked).flatMap(([name, lookups]) => {
       const table = known.get(tableKey({ schema: 'public', name }));
       return table === undefined ? [] : [{ source: 'pg1', target: 'pg2', table, lookups, mapping: null }];
     });
