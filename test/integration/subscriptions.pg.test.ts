@@ -328,7 +328,8 @@ test('subscriptions whose target keeps them waiting hold up no others', async ()
     for (const id of held) socket.start(id, `subscription ${id} @freshness(max_staleness_ms: 0) ${JOINED}`);
     const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
     await poll('one to wait', async () => (await pg2.query(waits)).rowCount !== 0);
-    socket.start('own', 'subscription { orders { id } }');
+    // Its first reading: where one was late before, as any is on a busy machine, the next leaves the places to others.
+    socket.start('own', 'subscription own { orders { id } }');
     await socket.untilHeard('next', 'own');
     expect(held.flatMap((id) => socket.answers(id))).toEqual([]);
     await holder.query('rollback');
