@@ -176,7 +176,8 @@ class KafkaConnector extends TargetDatabase implements Connector {
 
   async #findEnd(after: Lsn, last: Commit | null): Promise<EndRecord> {
     const extent = await askKafka(this.#client, (topics) => this.#extent(topics));
-    const cursor = await EndCursor.open(this.#client, this.#transactions, extent.low);
+    // What is sought is known: what somebody else has written before it is not in the way.
+    const cursor = await EndCursor.open(this.#client, this.#transactions, extent.low, true);
     try {
       return await findEnd(cursor, extent, { after, last });
     } finally {

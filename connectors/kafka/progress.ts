@@ -2,7 +2,7 @@ import { formatLsn, type Lsn } from '../../src/core/position/lsn.ts';
 import type { Commit } from '../../src/core/rows/change.ts';
 import { ConnectorError } from '../connector.ts';
 import { type KafkaRecord, type ReaderEvents, TopicReader } from './consume.ts';
-import { readAt, type TransactionEnd, transactionEnd } from './envelope.ts';
+import { readAt, readOrPass, type TransactionEnd, transactionEnd } from './envelope.ts';
 import { MessageReader } from './json.ts';
 import type { Extent, KafkaClient, TopicPartition } from './topics.ts';
 
@@ -18,16 +18,20 @@ export interface EndRecord {
 export class EndParser {
   readonly #messages = new MessageReader();
   readonly #topic: string;
+  readonly #isLenient: boolean;
 
-  constructor(topic: string) {
+  /** A lenient one passes over what cannot be understood. */
+  constructor(topic: string, isLenient = false) {
     this.#topic = topic;
+    this.#isLenient = isLenient;
   }
 
   ends(records: readonly KafkaRecord[]): readonly EndRecord[] {
     return records.flatMap(({ offset, timestamp, value }) => {
       if (value === null) return [];
+      const read = (): TransactionEnd | null => transactionEnd(this.#messages.read(value));
       const at = { topic: this.#topic, partition: 0, offset };
-      const event = readAt(at, () => transactionEnd(this.#messages.read(value)));
+      const event = this.#isLenient ? readOrPass(read) : readAt(at, read);
       return event === null ? [] : [{ offset, timestamp, event, bytes: value.length }];
     });
   }
@@ -52,10 +56,15 @@ export class EndCursor {
   #failure: ConnectorError | null = null;
   #wake: () => void = () => undefined;
 
-  constructor(topic: string, patienceMs: number, readerOf: (events: ReaderEvents) => EndReader) {
+  constructor(
+    topic: string,
+    patienceMs: number,
+    readerOf: (events: ReaderEvents) => EndReader,
+    isLenient = false,
+  ) {
     this.#at = { topic, partition: 0 };
     this.#patienceMs = patienceMs;
-    this.#parser = new EndParser(topic);
+    this.#parser = new EndParser(topic, isLenient);
     this.#reader = readerOf({
       records: (_at, records) => this.#take(records),
       failed: (error) => {
@@ -65,11 +74,11 @@ export class EndCursor {
     });
   }
 
-  static async open(client: KafkaClient, topic: string, from: bigint): Promise<EndCursor> {
+  /** A lenient one passes over messages that cannot be understood. */
+  static async open(client: KafkaClient, topic: string, from: bigint, isLenient = false): Promise<EndCursor> {
     const start = new Map([[{ topic, partition: 0 }, from]]);
-    const cursor = new EndCursor(topic, client.timings.requestMs, (events) => {
-      return new TopicReader(client, start, events);
-    });
+    const readerOf = (events: ReaderEvents): TopicReader => new TopicReader(client, start, events);
+    const cursor = new EndCursor(topic, client.timings.requestMs, readerOf, isLenient);
     await cursor.#reader.start();
     return cursor;
   }

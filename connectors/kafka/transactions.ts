@@ -149,7 +149,7 @@ export class Assembler {
 function beganAnew(): ConnectorError {
   return new ConnectorError(
     'slot-lost',
-    'Debezium began anew, with another slot or without its offsets: changes may be missing between',
+    'Debezium began anew: with another slot, without its offsets, or after a blocking snapshot; changes may be missing between',
   );
 }
 

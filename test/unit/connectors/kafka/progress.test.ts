@@ -146,13 +146,14 @@ describe('the topic of transactions is read', () => {
     const value = endMessage(position, BigInt(position), {});
     return { offset: BigInt(position), timestamp: position, value, headers: [] };
   };
-  const opened = (): { readonly cursor: EndCursor; readonly reader: Given } => {
+  const opened = (isLenient = false): { readonly cursor: EndCursor; readonly reader: Given } => {
     const readers: Given[] = [];
-    const cursor = new EndCursor('ends', PATIENCE_MS, (events) => {
+    const readerOf = (events: ReaderEvents): Given => {
       const reader = new Given(events);
       readers.push(reader);
       return reader;
-    });
+    };
+    const cursor = new EndCursor('ends', PATIENCE_MS, readerOf, isLenient);
     return { cursor, reader: readers[0] ?? new Given({ records: () => undefined, failed: () => undefined }) };
   };
 
@@ -177,5 +178,15 @@ describe('the topic of transactions is read', () => {
     const failed = expect(silent).rejects.toMatchObject({ failure: 'retry' });
     await vi.advanceTimersByTimeAsync(PATIENCE_MS);
     await failed;
+  });
+
+  test('and what is no end is named, unless what is sought is known', async () => {
+    const foreign = { ...message(2), value: Buffer.from('hunter2') };
+    const strict = opened();
+    strict.reader.give(foreign, message(3));
+    await expect(strict.cursor.next(6n)).rejects.toThrow('(message 2 of partition 0 of ends)');
+    const lenient = opened(true);
+    lenient.reader.give(foreign, message(3));
+    expect((await lenient.cursor.next(6n))?.event.end).toBe(at(3));
   });
 });
