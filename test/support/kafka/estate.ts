@@ -47,12 +47,14 @@ export class KafkaEstate {
   static async open(): Promise<KafkaEstate> {
     const directory = await mkdtemp(join(tmpdir(), 'nearjoin-kafka-'));
     const jars = await classPath(directory);
-    const ports = {
-      plain: await freePort(),
-      secure: await freePort(),
-      certified: await freePort(),
-      controller: await freePort(),
-    };
+    // Together, so that none of them is free again when the next is looked for.
+    const [plain, secure, certified, controller] = await Promise.all([
+      freePort(),
+      freePort(),
+      freePort(),
+      freePort(),
+    ]);
+    const ports = { plain, secure, certified, controller };
     const estate = new KafkaEstate(directory, jars, ports);
     await makeCertificate(directory);
     await writeFile(estate.#file('readers.pem'), READER_IDENTITY.cert);
