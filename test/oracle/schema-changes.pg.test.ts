@@ -12,7 +12,7 @@ import { Random } from './random.ts';
 import { report } from './report.ts';
 import { type Detour, generateDetour, type SchemaChange } from './schema-detours.ts';
 import { Servers } from './servers.ts';
-import { crosses } from './world.ts';
+import { crosses, databasesOf } from './world.ts';
 
 // Schemas that change under a running server, while clients ask: each answer is that of some moment or names what is wrong, and
 // in the end everything is as it was.
@@ -80,6 +80,7 @@ class Trip {
       await this.#travel(there);
       await this.#stage.settled(/./);
       await this.#agree('on the way', there.truth !== null);
+      if (await this.#write()) await this.#agree('after a write on the way', there.truth !== null);
       await this.#travel(back);
       await this.#stage.settled();
       await poll('metadata that holds', async () => (await this.#stage.inconsistencies()) === '[]');
@@ -91,6 +92,17 @@ class Trip {
     } finally {
       for (const { listener } of this.#followers) listener.close();
     }
+  }
+
+  /** Writes while the schema is another, where that may be; whether it did. */
+  async #write(): Promise<boolean> {
+    const { table, takesWrites } = this.#detour;
+    const { world } = this.#stage;
+    const others = databasesOf(world).filter((name) => takesWrites || name !== table.database);
+    const [database] = this.#random.some(others, 0, 1);
+    if (database === undefined) return false;
+    await this.#stage.write(generateWrite(this.#random, world, database));
+    return true;
   }
 
   /** Clients subscribe where nothing may end that. */

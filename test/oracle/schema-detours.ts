@@ -26,6 +26,8 @@ export interface Detour {
   readonly back: SchemaChange;
   /** Whether nothing that is asked may be refused on the way. */
   readonly isSeamless: boolean;
+  /** Whether rows of its database may be written on the way. */
+  readonly takesWrites?: true;
 }
 
 type Maker = (scene: Scene) => Detour | null;
@@ -75,6 +77,7 @@ function columnAdded({ random, table, alter }: Scene): Detour {
     there: nothing(`${alter} add column "added" ${type}`),
     back: nothing(`${alter} drop column "added"`),
     isSeamless: true,
+    takesWrites: true,
   };
 }
 
@@ -245,6 +248,7 @@ function indexMade({ random, table }: Scene): Detour {
     ),
     back: nothing(`drop index ${relation({ ...table, name: 'made' })}`),
     isSeamless: true,
+    takesWrites: true,
   };
 }
 
@@ -257,6 +261,7 @@ function tableRewritten({ random, table }: Scene): Detour {
     there: rewrite,
     back: random.pick([rewrite, analyze]),
     isSeamless: true,
+    takesWrites: true,
   };
 }
 
