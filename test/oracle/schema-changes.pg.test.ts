@@ -6,6 +6,7 @@ import { generateQuery, type Query } from './generate-query.ts';
 import { generateWorld } from './generate-world.ts';
 import { generateWrite } from './generate-write.ts';
 import { disagreement } from './lane-stage.ts';
+import { leadsTo } from './leads-to.ts';
 import type { Listener } from './listener.ts';
 import { ProcessStage } from './process-stage.ts';
 import { Random } from './random.ts';
@@ -69,7 +70,9 @@ class Trip {
     this.#random = random;
     this.#stage = stage;
     this.#detour = of.detour;
-    this.#queries = Array.from({ length: CLIENTS }, () => generateQuery(random, stage.world) ?? []).flat();
+    const asked = Array.from({ length: 12 }, () => generateQuery(random, stage.world) ?? []).flat();
+    const leading = asked.filter((query) => leadsTo(stage.world, query, of.detour.table));
+    this.#queries = [...leading, ...asked.filter((query) => !leading.includes(query))].slice(0, CLIENTS);
   }
 
   async go(): Promise<void> {

@@ -44,7 +44,12 @@ interface Scene {
 export function generateDetour(random: Random, world: World): Detour | null {
   const tables = world.tables.filter(({ isView, isQuery }) => !isView && !isQuery);
   if (tables.length === 0) return null;
-  const table = random.pick(tables);
+  const isCopied = ({ field, database }: TableModel): boolean =>
+    world.tables.some(
+      (other) => other.database !== database && other.relationships.some(({ to }) => to === field),
+    );
+  const copied = tables.filter(isCopied);
+  const table = random.pick(copied.length > 0 && random.chance(0.8) ? copied : tables);
   const scene = { random, world, table, alter: `alter table ${relation(table)}` };
   return random.pick(MAKERS)(scene);
 }
