@@ -223,8 +223,13 @@ function onColumn({ random, isRule, hostile }: Scene, column: ColumnModel): Cond
 }
 
 function hasTextForm({ type }: ColumnModel): boolean {
-  const { list, isEnum } = typeOf(type);
-  return list !== true && isEnum !== true && type !== 'text' && type !== 'varchar';
+  // A native query answers a domain over texts as text.
+  const { list, isEnum, domainOf } = typeOf(type);
+  return (
+    list !== true &&
+    isEnum !== true &&
+    ![type, domainOf].some((name) => name === 'text' || name === 'varchar')
+  );
 }
 
 function onText(random: Random, column: ColumnModel): Condition {
