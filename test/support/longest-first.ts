@@ -38,6 +38,7 @@ const LONGEST: readonly string[] = [
   'integration/replicate-large',
   'integration/replicate-source-failover',
   'oracle/subscriptions',
+  'oracle/schema-changes',
   'integration/replicate-clock',
 ];
 
