@@ -7,6 +7,7 @@ import { tableKey } from '../core/names.ts';
 import { clientConfig } from '../core/postgres/client-config.ts';
 import { settingsStatement } from '../core/postgres/session-form.ts';
 import { statementResults } from '../core/postgres/statement-results.ts';
+import { endClient } from '../core/waiting/end-client.ts';
 import type { Asked } from './introspect/asked.ts';
 import { TypeBook, type TypeRow } from './introspect/column-type.ts';
 import { readEnums } from './introspect/enum-rows.ts';
@@ -176,7 +177,7 @@ async function withClient<T>(
     throw new NearjoinError('source-unavailable', messageOf(error), { cause: error });
   } finally {
     options.signal?.removeEventListener('abort', stop);
-    await client.end().catch(() => undefined);
+    await endClient(client);
   }
 }
 

@@ -10,6 +10,7 @@ import { clientConfig } from '../core/postgres/client-config.ts';
 import { endWithLogIn } from '../core/postgres/failed-log-in.ts';
 import { CATALOG_SESSION } from '../core/postgres/session-form.ts';
 import { systemClock } from '../core/waiting/clock.ts';
+import { endClient } from '../core/waiting/end-client.ts';
 import type { Databases } from './databases.ts';
 import type { ReadSettings } from './settings.ts';
 
@@ -77,7 +78,7 @@ export class StatusBoard {
   async close(): Promise<void> {
     this.#closed.abort();
     await Promise.all(this.#loops);
-    await Promise.all([...this.#clients.values()].map(({ client }) => endQuietly(client)));
+    await Promise.all([...this.#clients.values()].map(({ client }) => endClient(client)));
     this.#clients.clear();
   }
 
@@ -137,11 +138,6 @@ export class StatusBoard {
   async #drop(source: SourceName): Promise<void> {
     const known = this.#clients.get(source);
     this.#clients.delete(source);
-    if (known !== undefined) await endQuietly(known.client);
+    if (known !== undefined) await endClient(known.client);
   }
-}
-
-/** A session that is broken already cannot be ended politely, and need not be. */
-async function endQuietly(client: pg.Client): Promise<void> {
-  await client.end().catch(() => undefined);
 }

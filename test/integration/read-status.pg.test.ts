@@ -7,6 +7,7 @@ import { TestLane } from '../support/lane.ts';
 import { toOne } from '../support/leading-to.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, dropInUse, type TestDatabase } from '../support/postgres.ts';
+import { startProxy } from '../support/proxy.ts';
 import { ask } from '../support/wire-rig.ts';
 
 // What reads do where little is known of caches, and where what was known of databases is no longer so.
@@ -100,5 +101,26 @@ test('a database that moves is read where it is now, and followed no more once i
     await board.close();
     await databases.close();
     await moved.drop();
+  }
+});
+
+test('a source that has fallen silent keeps nobody from ending', async () => {
+  const proxy = await startProxy(pg1.server);
+  const book: DatabaseBook = {
+    current: () => ({ urls: new Map([['pg1', proxy.through(pg1.url)]]), catalog: { sources: new Map() } }),
+  };
+  const databases = new Databases(book, DEFAULT_READ_SETTINGS, new SpareBuffers());
+  const board = new StatusBoard(
+    databases,
+    { ...DEFAULT_READ_SETTINGS, pollMs: 600_000 },
+    { warn: () => undefined },
+  );
+  try {
+    expect((await board.known('pg1'))?.status.feeds.size).toBe(1);
+    proxy.setMode('black-hole');
+    await board.close();
+  } finally {
+    await databases.close();
+    await proxy.close();
   }
 });
