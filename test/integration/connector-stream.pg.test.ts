@@ -282,51 +282,6 @@ describe('the stream when the network fails', () => {
     walSenderTimeoutMs: 600_000,
   };
 
-  test('a connection that went silent fails by itself, and the next takes the slot over', async () => {
-    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
-    await using proxy = await startProxy(testServer('target'));
-    const connector = feed.again({
-      url: proxy.through(feed.database.url),
-      timings: { ...timings, walSenderTimeoutMs: 60_000 },
-    });
-    const stream = await connector.open(feed.start, null, new AbortController().signal);
-    const seen: FeedItem[] = [];
-    const reading = failureOf(readAll(stream.items, seen));
-    await poll('signs of life', () => seen.length > 0);
-    proxy.setMode('black-hole');
-    expect(await reading).toBe('retry');
-    expect(await failureOf(connector.open(feed.start, null, new AbortController().signal))).toBe('retry');
-    await feed.database.query(`insert into t values (1, 'a')`);
-    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
-  });
-
-  test('a target that has much to do before it can say anything is waited for', async () => {
-    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
-    const told: string[] = [];
-    const log = { info: (_: object, what: string) => void told.push(what), warn: () => undefined };
-    const connector = feed.again({
-      log,
-      timings: { ...timings, silenceMs: 6_000, walSenderTimeoutMs: 60_000 },
-    });
-    const stop = new AbortController();
-    const stream = await connector.open(feed.start, null, stop.signal);
-    const seen: FeedItem[] = [];
-    const reading = failureOf(readAll(stream.items, seen));
-    const holder = new Client({ connectionString: feed.database.url });
-    await holder.connect();
-    // What the walsender must know of the first change of a table it cannot look up for as long as this goes on.
-    await holder.query('begin; lock table pg_publication in access exclusive mode');
-    await feed.database.query(`insert into t values (1, 'a')`);
-    const says = 'the target is at work and sends nothing yet';
-    await poll('it to be waited for', () => told.includes(says));
-    await holder.query('commit');
-    await holder.end();
-    await poll('the row', () => seen.some(({ kind }) => kind === 'insert'));
-    stop.abort();
-    expect(await reading).toBe('no failure');
-    await connector.close();
-  });
-
   test('a silent connection can be aborted at once', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));
@@ -370,7 +325,53 @@ describe('the stream when the network fails', () => {
     await connector.close();
   });
 
-  test('a target is not kept waiting by a slow reader: memory stays bounded and the walsender is not cut off', async () => {
+  // These wait for times to be over, side by side.
+  test.concurrent('a connection that went silent fails by itself, and the next takes the slot over', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    await using proxy = await startProxy(testServer('target'));
+    const connector = feed.again({
+      url: proxy.through(feed.database.url),
+      timings: { ...timings, walSenderTimeoutMs: 60_000 },
+    });
+    const stream = await connector.open(feed.start, null, new AbortController().signal);
+    const seen: FeedItem[] = [];
+    const reading = failureOf(readAll(stream.items, seen));
+    await poll('signs of life', () => seen.length > 0);
+    proxy.setMode('black-hole');
+    expect(await reading).toBe('retry');
+    expect(await failureOf(connector.open(feed.start, null, new AbortController().signal))).toBe('retry');
+    await feed.database.query(`insert into t values (1, 'a')`);
+    expect(await changesUntilNow(feed)).toEqual(['begin', `insert t ('1', 'a')`, 'commit']);
+  });
+
+  test.concurrent('a target that has much to do before it can say anything is waited for', async () => {
+    await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
+    const told: string[] = [];
+    const log = { info: (_: object, what: string) => void told.push(what), warn: () => undefined };
+    const connector = feed.again({
+      log,
+      timings: { ...timings, silenceMs: 6_000, walSenderTimeoutMs: 60_000 },
+    });
+    const stop = new AbortController();
+    const stream = await connector.open(feed.start, null, stop.signal);
+    const seen: FeedItem[] = [];
+    const reading = failureOf(readAll(stream.items, seen));
+    const holder = new Client({ connectionString: feed.database.url });
+    await holder.connect();
+    // What the walsender must know of the first change of a table it cannot look up for as long as this goes on.
+    await holder.query('begin; lock table pg_publication in access exclusive mode');
+    await feed.database.query(`insert into t values (1, 'a')`);
+    const says = 'the target is at work and sends nothing yet';
+    await poll('it to be waited for', () => told.includes(says));
+    await holder.query('commit');
+    await holder.end();
+    await poll('the row', () => seen.some(({ kind }) => kind === 'insert'));
+    stop.abort();
+    expect(await reading).toBe('no failure');
+    await connector.close();
+  });
+
+  test.concurrent('a target is not kept waiting by a slow reader: memory stays bounded and the walsender is not cut off', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await using proxy = await startProxy(testServer('target'));
     const rows = 200_000;
@@ -407,7 +408,7 @@ describe('the stream when the network fails', () => {
     stop.abort();
   });
 
-  test('a keepalive that wants an answer gets one while the reader is busy, and acknowledges nothing', async () => {
+  test.concurrent('a keepalive that wants an answer gets one while the reader is busy, and acknowledges nothing', async () => {
     await using feed = await startFeed('target', ONE_TABLE, [table('t')]);
     await feed.database.query(`insert into t values (1, 'a')`);
     const connector = feed.again({ timings: { ...timings, tickMs: 60_000, silenceMs: 600_000 } });
