@@ -22,7 +22,8 @@ const BUDGET = budgetOf(3);
 const DETOURS = 8;
 const CLIENTS = 3;
 
-const servers = new Servers();
+// Subscribers stay, and are to be told of everything, also when all metadata is read again.
+const servers = new Servers({ NEARJOIN_CLOSE_WEBSOCKETS_ON_METADATA_CHANGE: 'false' });
 afterAll(() => servers.stop());
 
 test('answers are right while schemas change, and everything heals', {
