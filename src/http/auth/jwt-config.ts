@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { isRecord } from '../../core/json/is-record.ts';
 import { jsonIn } from '../../core/json/json-in.ts';
 import { httpUrl } from './http-url.ts';
 import { type JsonPath, parseJsonPath } from './json-path.ts';
@@ -139,7 +140,7 @@ function parsed(text: string): unknown {
 }
 
 function configOf(value: unknown): JwtConfig {
-  const checked = shape.safeParse(value);
+  const checked = shape.safeParse(isRecord(value) ? withoutNulls(value) : value);
   if (!checked.success) {
     const places = checked.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
     throw new TypeError(`the JSON has unexpected members or values: ${places}`);
@@ -154,6 +155,11 @@ function configOf(value: unknown): JwtConfig {
     allowedSkewSeconds: secret.allowed_skew ?? 0,
     place: placeOf(secret),
   };
+}
+
+/** A member that is null is as one that is not there, as in Hasura. */
+function withoutNulls(secret: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(secret).filter(([, member]) => member !== null));
 }
 
 function keyOf(secret: Shape): JwtKey {
@@ -217,11 +223,11 @@ function readPublicKey(pem: string): KeyObject {
   }
 }
 
+/** A map goes before a namespace, as in Hasura. */
 function claimsOf(secret: Shape): ClaimsPlace {
   const { claims_namespace: name, claims_namespace_path: text, claims_map: map } = secret;
-  if ([name, text, map].filter((given) => given !== undefined).length > 1) {
-    throw new TypeError('only one of claims_namespace, claims_namespace_path and claims_map can be set');
-  }
+  if (name !== undefined && text !== undefined)
+    throw new TypeError('claims_namespace and claims_namespace_path cannot both be set');
   if (map !== undefined) return { kind: 'map', sources: claimSources(map) };
   if (text === undefined) return { kind: 'namespace', name: name ?? DEFAULT_NAMESPACE };
   return { kind: 'path', text, path: pathOf(text, 'claims_namespace_path') };

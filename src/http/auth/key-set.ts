@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from 'jose';
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from 'jose';
 
 const TIMEOUT_MS = 5000;
 /** An answer that must not be kept at all is kept this long, so that requests do not wait for it one after the other. */
@@ -8,7 +8,8 @@ const RETRY_MS = 10_000;
 
 /**
  * The keys published at a URL: fetched when first needed, again when their `Cache-Control` or `Expires` says so, and when a
- * token names a key that is not among them. While they cannot be fetched anew the ones at hand stay in force.
+ * token names a key that is not among them. While they cannot be fetched anew the ones at hand stay in force. The name is a
+ * hint: without a key of that name, any of them may have signed the token, as in Hasura.
  */
 export function publishedKeys(url: URL, nowMs: () => number): JWTVerifyGetKey {
   let staleAtMs = Number.POSITIVE_INFINITY;
@@ -26,7 +27,13 @@ export function publishedKeys(url: URL, nowMs: () => number): JWTVerifyGetKey {
       staleAtMs = nowMs() + RETRY_MS;
       await keys.reload().catch(() => undefined);
     }
-    return keys(header, token);
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      const { kid, ...unnamed } = header;
+      if (kid === undefined || !(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      return keys(unnamed, token);
+    }
   };
 }
 

@@ -32,6 +32,17 @@ test.each([
       },
     },
   ],
+  [
+    {
+      claims_map: { 'x-hasura-allowed-roles': ['user'], 'x-hasura-default-role': 'user' },
+      claims_namespace: 'https://shop.example/claims',
+    },
+    {
+      claims_namespace: 'https://hasura.io/jwt/claims',
+      claims_format: 'json',
+      claims_map: { 'x-hasura-allowed-roles': ['user'], 'x-hasura-default-role': 'user' },
+    },
+  ],
 ])('of a secret with %j administrators read where claims are, and not its key', (over, info) => {
   const config = jwtSecret.parse(JSON.stringify({ type: 'HS256', key: KEY, ...over }));
   expect(jwtInfo(config)).toEqual(info);
@@ -76,6 +87,14 @@ test.each([
 ])('a secret by which no token could be let in is refused: %s', (_, secret, message) => {
   const read = jwtSecret.safeParse(JSON.stringify(secret));
   expect(read.error?.issues.map((issue) => issue.message)).toEqual([expect.stringContaining(message)]);
+});
+
+test('members that are null are as if they were not there', () => {
+  const secret = { type: 'HS256', key: KEY };
+  const names = ['jwk_url', 'claims_namespace', 'claims_namespace_path', 'claims_format', 'claims_map'];
+  const nulls = [...names, 'audience', 'issuer', 'allowed_skew', 'header'].map((name) => [name, null]);
+  const read = jwtSecret.parse(JSON.stringify({ ...secret, ...Object.fromEntries(nulls) }));
+  expect(read).toEqual(jwtSecret.parse(JSON.stringify(secret)));
 });
 
 test('a default of null is none', () => {

@@ -119,6 +119,25 @@ test('a token that names no key is verified by whichever of the published ones i
   });
 });
 
+test('a token that names a key is verified by published ones that have no name or another', async () => {
+  const [signer, other] = [rsa, generateKeyPairSync('rsa', { modulusLength: 2048 })];
+  const publish = (...keys: object[]): void => {
+    answer = { status: 200, body: JSON.stringify({ keys }) };
+  };
+  const role = async (): Promise<string> => {
+    const keyed = authenticator({ jwt: verifier({ jwk_url: `${url}/jwks` }) });
+    const text = await token({ [NAMESPACE]: CLAIMS }, signer.privateKey, { alg: 'RS256', kid: 'one' });
+    return (await keyed.authenticate({ authorization: `Bearer ${text}` })).role;
+  };
+  const [right, wrong] = [signer, other].map(({ publicKey }) => publicKey.export({ format: 'jwk' }));
+  publish({ ...right });
+  expect(await role()).toBe('user');
+  publish({ ...wrong }, { ...right, kid: 'two' });
+  expect(await role()).toBe('user');
+  publish({ ...wrong });
+  await expect(role()).rejects.toMatchObject({ code: 'invalid-jwt' });
+});
+
 test("a token of one issuer neither waits for another's keys nor is refused in its words", async () => {
   const before = fetched;
   const several = authenticator({

@@ -224,14 +224,16 @@ describe('JWT', () => {
     });
     const claims = { [NAMESPACE]: CLAIMS, aud: 'app', iss: 'me' };
     expect((await strict.authenticate(await bearer(claims))).role).toBe('user');
-    const wrongAudience = await bearer({ ...claims, aud: 'other' });
-    expect(await refusal(() => strict.authenticate(wrongAudience))).toMatchObject({
-      message: 'Could not verify JWT: JWTNotInAudience',
-    });
-    const wrongIssuer = await bearer({ ...claims, iss: 'other' });
-    expect(await refusal(() => strict.authenticate(wrongIssuer))).toMatchObject({
-      message: 'Could not verify JWT: JWTNotInIssuer',
-    });
+    for (const other of ['other', undefined]) {
+      const wrongAudience = await bearer({ ...claims, aud: other });
+      expect(await refusal(() => strict.authenticate(wrongAudience))).toMatchObject({
+        message: 'Could not verify JWT: JWTNotInAudience',
+      });
+      const wrongIssuer = await bearer({ ...claims, iss: other });
+      expect(await refusal(() => strict.authenticate(wrongIssuer))).toMatchObject({
+        message: 'Could not verify JWT: JWTNotInIssuer',
+      });
+    }
   });
 
   test('claims by path, stringified, and by map', async () => {

@@ -42,14 +42,14 @@ export function authenticator(
   });
 }
 
-/** A token with these claims that is good for an hour. */
+/** A token with these claims that is good for an hour; what is not said of its header but the algorithm is left out. */
 export async function token(
   claims: object,
   key: Uint8Array | KeyObject = new TextEncoder().encode(KEY),
-  alg = 'HS256',
+  header: string | { readonly alg: string; readonly kid: string } = 'HS256',
 ): Promise<string> {
   return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg })
+    .setProtectedHeader(typeof header === 'string' ? { alg: header } : header)
     .setExpirationTime(NOW_S + 3600)
     .sign(key);
 }
