@@ -8,6 +8,8 @@ import { MOST_TOGETHER } from '../read/wire/shares.ts';
 const ROUND_MS = 25;
 /** What takes longer does not keep those waiting that are quick: perhaps somebody holds a lock, or a network is silent. */
 const LATE_MS = 250;
+/** Any round may be late for a moment: late ones in a row make their plan late once they have taken so long together. */
+const FORGIVEN_MS = 2 * LATE_MS;
 
 /** One reading, which is told how many begin with it. */
 type Reading = (together: number) => Promise<unknown>;
@@ -30,8 +32,8 @@ export class Rounds {
   /** By plan, the plan whose turn is next first; its readings in the order they came. */
   readonly #waiting = new Map<CompiledPlan, Set<Reading>>();
   readonly #sizes = new WeakMap<CompiledPlan, number>();
-  /** Plans with a round that takes long, or whose last one did. */
-  readonly #late = new WeakSet<CompiledPlan>();
+  /** By plan, what its last rounds took together, all of which were late. */
+  readonly #lateMs = new WeakMap<CompiledPlan, number>();
 
   constructor(atOnce: number, clock: Clock) {
     this.#atOnce = atOnce;
@@ -65,7 +67,7 @@ export class Rounds {
       const late = [...this.#running].filter(({ isLate }) => isLate).length;
       const isFull = this.#running.size >= this.#atOnce;
       if (isFull && late < this.#running.size) return;
-      if (this.#late.has(plan) && (isFull || late >= Math.max(1, this.#atOnce - 1))) continue;
+      if (this.#isLate(plan) && (isFull || late >= Math.max(1, this.#atOnce - 1))) continue;
       const readings = [...waiting].slice(0, this.#sizes.get(plan) ?? 1);
       for (const reading of readings) waiting.delete(reading);
       // Behind the others, if any are left.
@@ -78,23 +80,34 @@ export class Rounds {
   async #run(plan: CompiledPlan, readings: readonly Reading[]): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
     const ended = new Stop();
-    const round = { plan, isLate: this.#late.has(plan) };
+    const round = { plan, isLate: this.#isLate(plan) };
     this.#running.add(round);
-    void this.#clock.delay(LATE_MS, ended).then(() => {
-      if (!ended.aborted) this.#noteLate(round);
-    });
+    void this.#watch(round, ended);
     await Promise.allSettled(readings.map((reading) => reading(readings.length)));
     ended.abort(null);
     this.#running.delete(round);
     const tookMs = this.#clock.monotonicMs() - startedMs;
     this.#sizes.set(plan, sizeAfter(readings.length, tookMs));
-    if (tookMs < LATE_MS) this.#late.delete(plan);
+    const before = this.#lateMs.get(plan) ?? 0;
+    this.#lateMs.set(plan, round.isLate && tookMs >= LATE_MS ? before + tookMs : 0);
     this.#begin();
   }
 
-  #noteLate(round: Round): void {
+  /** Whether a round of it takes long, or its last ones did. */
+  #isLate(plan: CompiledPlan): boolean {
+    if ((this.#lateMs.get(plan) ?? 0) >= FORGIVEN_MS) return true;
+    return [...this.#running].some((round) => round.isLate && round.plan === plan);
+  }
+
+  /** Notes when it becomes late. A timer that comes much too late has told of this process, which stood still, and nothing of the round. */
+  async #watch(round: Round, ended: StopSignal): Promise<void> {
+    let sinceMs: number;
+    do {
+      sinceMs = this.#clock.monotonicMs();
+      await this.#clock.delay(LATE_MS, ended);
+      if (ended.aborted) return;
+    } while (this.#clock.monotonicMs() - sinceMs >= LATE_MS * 1.5);
     round.isLate = true;
-    this.#late.add(round.plan);
     this.#begin();
   }
 }

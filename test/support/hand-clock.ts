@@ -26,12 +26,15 @@ export class HandClock implements Clock {
   /** Lets time pass, millisecond by millisecond, and everything that it wakes. */
   async pass(ms: number): Promise<void> {
     await settled();
-    for (let step = 0; step < ms; step += 1) {
-      this.#now += 1;
-      const due = [...this.#waiting].filter(({ at }) => at <= this.#now);
-      for (const { wake } of due) wake();
-      if (due.length > 0) await settled();
-    }
+    for (let step = 0; step < ms; step += 1) await this.standStill(1);
+  }
+
+  /** Lets time pass in which the process does nothing, and then everything that it would have woken. */
+  async standStill(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = [...this.#waiting].filter(({ at }) => at <= this.#now);
+    for (const { wake } of due) wake();
+    if (due.length > 0) await settled();
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { settleable } from '../../../src/core/waiting/settleable.ts';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import type { CompiledPlan } from '../../../src/read/compiled-plan.ts';
 import { Rounds } from '../../../src/subscribe/rounds.ts';
@@ -70,6 +71,34 @@ test('what was late and is quick again takes its turns as before', async () => {
   for (const name of ['b', 'c', 'd', 'e']) void work.ask(heavy, name, 20);
   await work.clock.pass(100);
   expect(work.begun.slice(1)).toEqual(['1000 b of 1', '1020 c of 1', '1020 d of 1', '1040 e of 1']);
+});
+
+test('what was late once, but not for long, does not wait for what is held up', async () => {
+  const work = new Work(2);
+  void work.ask(heavy, 'held', 60_000);
+  void work.ask(light, 'late', 400);
+  await work.clock.pass(500);
+  void work.ask(light, 'quick', 10);
+  await work.clock.pass(20);
+  expect(work.begun.slice(1)).toEqual(['0 late of 1', '500 quick of 1']);
+  for (const name of ['late again', 'and again', 'and waits']) void work.ask(light, name, 300);
+  await work.clock.pass(1000);
+  expect(work.begun.slice(3)).toEqual(['520 late again of 1', '820 and again of 1']);
+});
+
+test('that the process stood still makes nothing late', async () => {
+  const work = new Work(2);
+  void work.ask(heavy, 'held', 60_000);
+  const answer = settleable<void>();
+  void work.rounds.take(light, () => answer.promise, unending);
+  await work.clock.pass(100);
+  // Timers are called before anything is read.
+  await work.clock.standStill(700);
+  answer.resolve();
+  await work.clock.pass(1);
+  void work.ask(light, 'next', 10);
+  await work.clock.pass(1);
+  expect(work.begun).toEqual(['0 held of 1', '801 next of 1']);
 });
 
 test('one that fails or leaves takes nothing from the others of its round', async () => {
