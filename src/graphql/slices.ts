@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../core/waiting/clock.ts';
+import { nextTurn } from '../core/waiting/next-turn.ts';
 
 /** Work that can be interrupted after each of its steps. */
 export type Steps<T> = Generator<void, T>;
@@ -14,7 +14,7 @@ export async function inSlices<T>(steps: Steps<T>, clock: Pick<Clock, 'monotonic
     const step = steps.next();
     if (step.done === true) return step.value;
     if (clock.monotonicMs() - begun < SLICE_MS) continue;
-    await setImmediate();
+    await nextTurn();
     begun = clock.monotonicMs();
   }
 }

@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers/promises';
 import { NearjoinError } from '../../core/errors.ts';
+import { nextTurn } from '../../core/waiting/next-turn.ts';
 import { Stop } from '../../core/waiting/stop-signal.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import type { OperationResult } from './graphql-reply.ts';
@@ -39,7 +39,7 @@ class Slice {
 
   async next(): Promise<void> {
     const before = this.#sinceMs;
-    await setImmediate();
+    await nextTurn();
     if (before === this.#sinceMs) this.#sinceMs = performance.now();
   }
 }

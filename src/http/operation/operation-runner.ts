@@ -3,6 +3,7 @@ import type { Endpoint } from '../../catalog/part/endpoints.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { ADMIN, type RoleName, type SourceName } from '../../core/names.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
+import { nextTurn } from '../../core/waiting/next-turn.ts';
 import { Repeats } from '../../core/waiting/repeats.ts';
 import { within } from '../../core/waiting/under.ts';
 import { openApi } from '../../graphql/open-api.ts';
@@ -15,7 +16,6 @@ import type { Session } from '../auth/session.ts';
 import { loggedError } from '../error-reply.ts';
 import type { OperationResult } from './graphql-reply.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
-import { nextTurn } from './next-turn.ts';
 import {
   type Asked,
   type PreparedRead,

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { setImmediate } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import { nextTurn } from '../../core/waiting/next-turn.ts';
 import { Turns } from '../../core/waiting/turns.ts';
 import type { Log } from '../../ops/log.ts';
 import type { LiveQueries } from '../../subscribe/live-queries.ts';
@@ -117,7 +117,7 @@ export class Connection {
   async replan(): Promise<void> {
     for (const operation of this.#operations.values()) {
       operation.replan();
-      await setImmediate();
+      await nextTurn();
     }
   }
 
@@ -239,7 +239,7 @@ export class Connection {
       next.start().catch((error: unknown) => {
         this.#parts.log.error({ err: error, socket: this.#opened.id }, 'operation failed');
       });
-      await setImmediate();
+      await nextTurn();
     }
     this.#isStarting = false;
   }

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../../../src/core/waiting/clock.ts';
@@ -13,6 +11,7 @@ import { DEFAULT_PLAN_LIMITS } from '../../../../src/plan/budget.ts';
 import { ProbeBoard } from '../../../../src/read/probe-board.ts';
 import { ReadLane } from '../../../../src/read/read-lane.ts';
 import { catalogOf } from '../../../support/catalog.ts';
+import { Wire } from '../../../support/wire.ts';
 
 const CATALOG = catalogOf({});
 const log = pino({ enabled: false });
@@ -36,30 +35,9 @@ class TellingLane extends ReadLane {
   }
 }
 
-/** Both ends of a connection within this process. */
-async function connected(): Promise<{
-  readonly near: Socket;
-  readonly far: Socket;
-  readonly close: () => void;
-}> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const accepted = once(server, 'connection');
-  const near = connect(address.port, '127.0.0.1');
-  const [far] = (await accepted) as [Socket];
-  const close = (): void => {
-    near.destroy();
-    far.destroy();
-    server.close();
-  };
-  return { near, far, close };
-}
-
 test('between planning a large operation and writing its statements what has come meanwhile has its turn', async () => {
-  const { near, far, close } = await connected();
-  onTestFinished(close);
+  const wire = await Wire.open();
+  onTestFinished(() => wire.close());
   const events: string[] = [];
   const lane = new TellingLane(() => events.push('this'));
   const runner = new OperationRunner({
@@ -81,11 +59,7 @@ test('between planning a large operation and writing its statements what has com
   const run = async (fields: number): Promise<readonly string[]> => {
     events.length = 0;
     const names = Array.from({ length: fields }, (_, at) => `a${at}: __typename`);
-    far.write('one request');
-    await once(near, 'data');
-    // Now it is being dealt with, and what comes next waits to be read.
-    const other = once(far, 'data').then(() => events.push('other'));
-    near.write('another');
+    const other = (await wire.arrival()).next.then(() => events.push('other'));
     await runner.run(
       { query: `{ ${names.join(' ')} }`, operationName: null, variables: {} },
       {

@@ -9,6 +9,7 @@ import type { Session } from '../../../../src/http/auth/session.ts';
 import { sessionOf } from '../../../../src/http/auth/session.ts';
 import { type SocketOptions, Sockets } from '../../../../src/http/socket/sockets.ts';
 import { poll } from '../../../support/poll.ts';
+import { Wire } from '../../../support/wire.ts';
 
 /** So many operations that doing them all at once is told from doing one a turn. */
 const MANY = 20;
@@ -99,6 +100,35 @@ test('operations that waited until their client was admitted have turns of their
   admit(sessionOf('user', new Map()));
   await poll('all are answered', () => turns.length === MANY);
   expect(new Set(turns).size).toBe(MANY);
+});
+
+test('what came while the first of a client’s operations was planned is read before the second', async () => {
+  const wire = await Wire.open();
+  endings.push(() => wire.close());
+  const events: string[] = [];
+  let admit: (session: Session) => void = () => undefined;
+  const session = new Promise<Session>((resolve) => {
+    admit = resolve;
+  });
+  const { client } = await opened({
+    authenticator: { authenticate: () => session },
+    runner: {
+      prepare: () => {
+        events.push('one');
+        throw new NearjoinError('validation-failed', 'nothing is asked here');
+      },
+    },
+  });
+  client.send('{"type":"connection_init"}');
+  for (const id of [1, 2]) client.send(`{"id":"${id}","type":"subscribe","payload":{"query":"{ a }"}}`);
+  client.send('{"type":"ping"}');
+  await once(client, 'message');
+  const { next } = await wire.arrival();
+  const other = next.then(() => events.push('other'));
+  admit(sessionOf('user', new Map()));
+  await other;
+  await poll('both are planned', () => events.length === 3);
+  expect(events).toEqual(['one', 'other', 'one']);
 });
 
 test('an operation that is stopped before its turn is never begun', async () => {
