@@ -43,7 +43,7 @@ export class AdminPool {
     const { timings, log, name: slot } = this.target;
     const pool = new Pool({
       ...connectionTo(this.target, APPLICATION_NAME),
-      Client: endingWithLogIn(Client, (made) => this.#made(made)),
+      Client: endingWithLogIn(Client, (made) => this.#clients.add(made)),
       max: 3,
       idleTimeoutMillis: 30_000,
       allowExitOnIdle: true,
@@ -55,13 +55,6 @@ export class AdminPool {
       log.info({ slot, error: error.message }, 'idle connection to the target lost'),
     );
     return pool;
-  }
-
-  #made(client: Client): void {
-    this.#clients.add(client);
-    // The pool listens to idle clients only. One in use may be ended by the target, or by close(): its statement
-    // fails then, and without a listener the process would end too.
-    client.on('error', () => undefined);
   }
 
   /** Limits that hold on the server too: a client that gives up does not end what it waits for. */

@@ -104,8 +104,6 @@ async function migrate(pool: pg.Pool, log: Pick<Log, 'warn'>): Promise<MetadataI
   }
 }
 
-function ignore(): void {}
-
 /** The library's types lack what it takes. */
 type TimedQuery = pg.QueryConfig & Pick<pg.ClientConfig, 'query_timeout'>;
 
@@ -152,10 +150,8 @@ export class MetadataStore {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw outOfReach(error);
     });
-    client.on('error', ignore); // the query that it interrupts fails with the same
     try {
       const result = await client.query<Row>(query);
-      client.off('error', ignore);
       client.release();
       return result;
     } catch (error) {
