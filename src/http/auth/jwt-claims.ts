@@ -5,7 +5,14 @@ import { jsonKind } from '../../core/json/json-kind.ts';
 import type { RoleName } from '../../core/names.ts';
 import { RefusedError } from '../error-reply.ts';
 import { atJsonPath } from './json-path.ts';
-import type { ClaimSource, ClaimsPlace, JwtConfig } from './jwt-config.ts';
+import {
+  ALLOWED_ROLES,
+  type ClaimSource,
+  type ClaimsPlace,
+  DEFAULT_ROLE,
+  isTextList,
+  type JwtConfig,
+} from './jwt-config.ts';
 import { isSessionVariable } from './session-variables.ts';
 
 /** What a verified token says about its bearer. */
@@ -15,22 +22,19 @@ export interface HasuraClaims {
   readonly variables: ReadonlyMap<string, string>;
 }
 
-const ALLOWED = 'x-hasura-allowed-roles';
-const DEFAULT = 'x-hasura-default-role';
-
 /** Reads Hasura's claims out of a token's payload; throws a RefusedError with Hasura's messages. */
 export function claimsOf(payload: JWTPayload, config: JwtConfig): HasuraClaims {
   const claims = lowerCased(rawClaims(payload, config));
-  const defaultRole = required(claims, DEFAULT);
-  const allowedRoles = required(claims, ALLOWED);
+  const defaultRole = required(claims, DEFAULT_ROLE);
+  const allowedRoles = required(claims, ALLOWED_ROLES);
   if (!isTextList(allowedRoles))
-    throw invalid(mismatch(ALLOWED, 'should be a list of roles', 'Array', allowedRoles));
+    throw invalid(mismatch(ALLOWED_ROLES, 'should be a list of roles', 'Array', allowedRoles));
   if (typeof defaultRole !== 'string') {
-    throw invalid(mismatch(DEFAULT, 'should be a single role name', 'String', defaultRole));
+    throw invalid(mismatch(DEFAULT_ROLE, 'should be a single role name', 'String', defaultRole));
   }
   const variables = new Map<string, string>();
   for (const [name, value] of claims) {
-    if (name === ALLOWED || name === DEFAULT || !isSessionVariable(name)) continue;
+    if (name === ALLOWED_ROLES || name === DEFAULT_ROLE || !isSessionVariable(name)) continue;
     if (typeof value !== 'string') throw invalid(`x-hasura-* claims: ${name}: ${expected('String', value)}`);
     variables.set(name, value);
   }
@@ -59,7 +63,7 @@ function mappedClaims(
   const claims: Record<string, unknown> = {};
   for (const [name, source] of sources) {
     const value = source.kind === 'literal' ? source.value : mappedClaim(payload, source);
-    const role = name === ALLOWED || name === DEFAULT;
+    const role = name === ALLOWED_ROLES || name === DEFAULT_ROLE;
     if (value === undefined && !role) throw invalid(`JWT claim from claims_map, ${name} not found`);
     if (value !== undefined) claims[name] = value;
   }
@@ -101,8 +105,4 @@ function expected(wanted: string, value: unknown): string {
 
 function invalid(message: string): RefusedError {
   return new RefusedError(400, 'jwt-invalid-claims', message);
-}
-
-function isTextList(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

@@ -67,7 +67,10 @@ function sourceInfo(source: ClaimSource): unknown {
     : { path: source.text, default: source.initial };
 }
 
-const ALLOWED_ROLES = 'x-hasura-allowed-roles';
+/** The claim that lists the roles its bearer may take; no session variable. */
+export const ALLOWED_ROLES = 'x-hasura-allowed-roles';
+/** The claim with the role of a request that asks for none; no session variable. */
+export const DEFAULT_ROLE = 'x-hasura-default-role';
 const DEFAULT_NAMESPACE = 'https://hasura.io/jwt/claims';
 const TYPES = [
   'HS256',
@@ -237,7 +240,7 @@ function claimSources(map: NonNullable<Shape['claims_map']>): ReadonlyMap<string
   const sources = new Map(
     Object.entries(map).map(([name, source]) => claimSource(name.toLowerCase(), source)),
   );
-  for (const required of [ALLOWED_ROLES, 'x-hasura-default-role']) {
+  for (const required of [ALLOWED_ROLES, DEFAULT_ROLE]) {
     if (!sources.has(required)) throw new TypeError(`claims_map must name ${required}`);
   }
   return sources;
@@ -257,8 +260,12 @@ function claimSource(name: string, source: z.infer<typeof mapped>): readonly [st
 
 /** Another would be refused in every token. */
 function isClaimValue(name: string, value: unknown): boolean {
-  if (name !== ALLOWED_ROLES) return typeof value === 'string';
-  return Array.isArray(value) && value.every((role) => typeof role === 'string');
+  return name === ALLOWED_ROLES ? isTextList(value) : typeof value === 'string';
+}
+
+/** Whether a value is a list of texts, as that of the allowed roles must be. */
+export function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
 function pathOf(text: string, member: string): JsonPath {
