@@ -26,7 +26,9 @@ const introspections = new Map([
 /** Each table but the first leads to the one before it. */
 const above = { object_relationships: [{ name: 'above', using: { foreign_key_constraint_on: 'up' } }] };
 const tables = names.map((name, index) => ({ table: name, ...(index === 0 ? {} : above) }));
-const chain = parseMetadata({ version: 3, sources: [source('default', tables)] });
+const chainOf = (some: typeof tables): Metadata =>
+  parseMetadata({ version: 3, sources: [source('default', some)] });
+const chain = chainOf(tables);
 
 const catalogOf = (metadata: Metadata): State['catalog'] =>
   resolve(metadata, introspections, { resourceVersion: 1, generation: 1 });
@@ -99,4 +101,63 @@ test('everything else has its turn between the commands of a bulk', async () => 
   await execute(parseCommand({ type: 'bulk', args }), stateOf(chain), tools);
   clearImmediate(running);
   expect(turns).toBeGreaterThanOrEqual(49);
+});
+
+const comment = (table: string, name = 'above') => ({
+  type: 'pg_set_relationship_comment',
+  args: { table, name, comment: 'the one before it' },
+});
+
+test.each(['bulk', 'bulk_keep_going'])('commands of one %s are checked together, once', async (type) => {
+  let checks = 0;
+  const counted = {
+    watch: {
+      tryResolve: async (metadata: Metadata) => {
+        checks += 1;
+        return catalogOf(metadata);
+      },
+    },
+  } as unknown as Tools;
+  const args = names.slice(1).map((name) => comment(name));
+  const { state, answer } = await execute(parseCommand({ type, args }), stateOf(chain), counted);
+  const commented = state.metadata.sources.flatMap(({ tables }) =>
+    tables
+      .flatMap((entry) => entry.object_relationships ?? [])
+      .filter((entry) => entry.comment !== undefined),
+  );
+  expect({ checks, commented: commented.length, answer }).toEqual({
+    checks: 1,
+    commented: args.length,
+    answer: args.map(() => ({ message: 'success' })),
+  });
+});
+
+test.each([
+  ['is not there', comment('t1', 'below'), '"below" does not exist'],
+  [
+    'others need',
+    { type: 'pg_untrack_table', args: { table: 't1' } },
+    'cannot drop due to the following dependent objects: relationship t2.above in source "default"',
+  ],
+  [
+    'does not hold',
+    {
+      type: 'pg_create_select_permission',
+      args: { table: 't1', role: 'user', permission: { columns: ['other'], filter: {} } },
+    },
+    'Inconsistent object: in table "t1": in permission for role "user": "other" does not exist',
+  ],
+])('of many commands the one about what %s is named, and nothing of it kept', async (_, wrong, error) => {
+  const few = chainOf(tables.slice(0, 3));
+  const args = [comment('t1'), wrong, comment('t2')];
+  const stopped = execute(parseCommand({ type: 'bulk', args }), stateOf(few), tools);
+  await expect(stopped).rejects.toMatchObject({
+    path: expect.stringMatching(/^\$\.args\[1\]\.args/),
+    message: error,
+  });
+  const kept = await execute(parseCommand({ type: 'bulk_keep_going', args }), stateOf(few), tools);
+  const without = [comment('t1'), comment('t2')];
+  const same = await execute(parseCommand({ type: 'bulk', args: without }), stateOf(few), tools);
+  expect(kept.state.metadata).toEqual(same.state.metadata);
+  expect(kept.answer).toMatchObject([{ message: 'success' }, { error }, { message: 'success' }]);
 });
