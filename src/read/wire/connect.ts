@@ -8,6 +8,7 @@ import { clientConfig } from '../../core/postgres/client-config.ts';
 import { KEEP_ALIVE } from '../../core/postgres/keep-alive.ts';
 import { FIND_OPERATORS } from '../../core/postgres/search-path.ts';
 import { SESSION_FORM, settingsStatement } from '../../core/postgres/session-form.ts';
+import { endClient } from '../../core/waiting/end-client.ts';
 import { WireConnection } from './connection.ts';
 import { NotConnected } from './failure.ts';
 import { FrugalSocket } from './frugal-socket.ts';
@@ -87,7 +88,7 @@ export async function connectWire(options: ConnectOptions, pool: PoolPart): Prom
     facts = { ...told, history: options.asksHistory ? await historyOf(client) : null };
   } catch (cause) {
     // Not waited for: its end may not get through either.
-    void client.end().catch(() => undefined);
+    void endClient(client);
     throw new NotConnected(cause);
   }
   return takeOver(client as unknown as LoggedIn, { ...options, ...facts, ...pool });

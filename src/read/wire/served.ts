@@ -2,6 +2,7 @@ import pg from 'pg';
 import { clientConfig } from '../../core/postgres/client-config.ts';
 import { STARTED_AT } from '../../core/postgres/started-at.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
+import { endClient } from '../../core/waiting/end-client.ts';
 
 /** Which process of which server works for a session. */
 export interface ServerProcess {
@@ -51,6 +52,6 @@ export async function isServed(url: string, process: ServerProcess, timeoutMs: n
     if (error instanceof pg.DatabaseError) return true;
     throw error;
   } finally {
-    void client.end().catch(() => undefined);
+    void endClient(client);
   }
 }
