@@ -124,20 +124,29 @@ export class Session {
   }
 }
 
+/** Does the work over a session of its own, which the signal cuts. */
+export async function withSession<T>(
+  options: SessionOptions,
+  signal: AbortSignal,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const session = await Session.open(options, signal);
+  session.cutAfter(signal, 0);
+  try {
+    return await work(session.client);
+  } finally {
+    await session.close();
+  }
+}
+
 /** What a source database answers over a session of its own, which must not take long. */
-export async function askSource<T>(
+export function askSource<T>(
   url: string,
   ask: (client: pg.Client) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const options = { url, applicationName: 'nearjoin supervisor', answerWithinMs: 10_000 };
-  const session = await Session.open(options, signal);
-  session.cutAfter(signal, 0);
-  try {
-    return await ask(session.client);
-  } finally {
-    await session.close();
-  }
+  return withSession(options, signal, ask);
 }
 
 function destroySocket(client: pg.Client, reason?: Error): void {

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { takeEpoch } from '../../src/cache/feed/lease.ts';
 import { ensureFeed, type FeedLease, renewLease } from '../../src/cache/feed/row.ts';
 import { FENCED_WATERMARK_SQL } from '../../src/cache/feed/watermark.ts';
 import { migrate } from '../../src/cache/schema/migrate.ts';
@@ -8,11 +9,13 @@ import { createTableSql } from '../../src/cache/table/ddl.ts';
 import type { Lsn } from '../../src/core/position/lsn.ts';
 import { systemClock } from '../../src/core/waiting/clock.ts';
 import { TableBroken } from '../../src/replicate/interruptions.ts';
+import { buildIndex } from '../../src/replicate/lead/index-build.ts';
 import { acquireLease } from '../../src/replicate/lead/lease.ts';
 import { Patience } from '../../src/replicate/lead/patience.ts';
 import { dropCopies, dropOrphans } from '../../src/replicate/table/orphans.ts';
 import { Applier, LeaseLost } from '../../src/replicate/write/applier.ts';
 import { cacheSink } from '../../src/replicate/write/sink.ts';
+import { logInto } from '../support/log-lines.ts';
 import { poll } from '../support/poll.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
 
@@ -412,4 +415,25 @@ test('a schema that lacks a part is made anew beside somebody who is reading its
   });
   expect(await migrate(mending)).toEqual({ id, restored: ['verification'] });
   await reading;
+});
+
+test('work of its own for which the lease is lost leaves no transaction begun', async () => {
+  const { first, lease, applier } = await leading();
+  await takeEpoch(first, 'pg2', 'two');
+  await expect(applier.exclusively(() => Promise.resolve())).rejects.toThrow(LeaseLost);
+  expect(applier.isOpen).toBe(false);
+  expect((await first.query('select epoch from nearjoin.feed')).rows).toEqual([
+    { epoch: `${lease.epoch + 1n}` },
+  ]);
+});
+
+test('an index for which no session is to be had is told, and tried another time', async () => {
+  const { first, lease } = await leading();
+  const log: string[] = [];
+  const wanted = { table: { schema: 'public', name: 'user' }, relation: 'user_copy', columns: [] };
+  const options = { sourceUrl: 'postgres://127.0.0.1:1/nobody', log: logInto(log) };
+  expect(await buildIndex({ options, leader: 'one', lease, control: first }, wanted, never)).toBe(false);
+  expect(log).toEqual([expect.stringContaining('warn an index could not be built')]);
+  const { rows } = await first.query('select last_error from nearjoin.feed');
+  expect(rows).toEqual([{ last_error: expect.stringContaining('user: an index could not be built: ') }]);
 });

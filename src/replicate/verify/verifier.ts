@@ -20,7 +20,7 @@ import { sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { RowKey } from '../../core/rows/compared-rows.ts';
 import type { BackgroundVerification } from '../feed-options.ts';
 import { say } from '../say.ts';
-import { applicationName, Session } from '../session.ts';
+import { applicationName, withSession } from '../session.ts';
 import { comparePieces, type ReadPace, USUAL_PACE } from './compare-table.ts';
 import { lookAgain, type Settled, settle } from './settle.ts';
 import { openSides, type Sides, type VerifyScene } from './sides.ts';
@@ -99,21 +99,20 @@ export class Verifier {
       ({ table }) => asked.tables === null || asked.tables.some((one) => sameTable(one, table)),
     );
     const run = new Run(this.#options, asked, wanted);
-    let comparison: Comparison | null = null;
-    let session: Session | null = null;
+    const settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' };
+    const session = { url: sourceUrl, applicationName: applicationName(leader), settings };
     try {
-      comparison = await connector.compare(stop);
-      const settings = { enable_hashjoin: 'off', enable_mergejoin: 'off' };
-      const name = applicationName(leader);
-      session = await Session.open({ url: sourceUrl, applicationName: name, settings }, stop);
-      session.cutAfter(stop, 0);
-      for (const table of wanted) await run.table(table, { comparison, client: session.client }, stop);
+      await withSession(session, stop, async (client) => {
+        const comparison = await connector.compare(stop);
+        try {
+          for (const table of wanted) await run.table(table, { comparison, client }, stop);
+        } finally {
+          comparison.close();
+        }
+      });
       return { reason: null, report: run.report };
     } catch (error) {
       return { reason: say(error), report: run.report };
-    } finally {
-      comparison?.close();
-      await session?.close();
     }
   }
 }

@@ -186,14 +186,14 @@ export class Applier {
    */
   async exclusively<T>(work: ExclusiveWork<T>): Promise<T> {
     if (this.#isOpen) throw new Error('bug: exclusive work inside an open transaction');
-    if (this.#begin()) await this.#reach('apply:begun');
-    await this.#settle();
     const commit = async (): Promise<void> => {
       this.#statements.add({ text: 'commit', isCommit: true });
       await this.#settle();
       this.#isOpen = false;
     };
     try {
+      if (this.#begin()) await this.#reach('apply:begun');
+      await this.#settle();
       const result = await work(this.#client, async () => {
         await commit();
         this.#begin();
