@@ -113,6 +113,11 @@ export class Connection {
     this.#on({ kind: 'restart', reason });
   }
 
+  /** No subscription is read until it is planned anew. */
+  hold(): void {
+    for (const operation of this.#operations.values()) operation.hold();
+  }
+
   /** Plans every subscription anew, one a turn: the schema may have changed. */
   async replan(): Promise<void> {
     for (const operation of this.#operations.values()) {

@@ -31,6 +31,8 @@ export class SocketOperation {
   readonly #onEnd: () => void;
   readonly #stop = new Stop();
   #subscription: Subscription | null = null;
+  /** How far a subscription has come that is to be planned anew. */
+  #held: Progress | null = null;
   #isStopped = false;
 
   /** `onEnd` is called when it ends by itself, after the client was told. */
@@ -57,11 +59,18 @@ export class SocketOperation {
     this.#subscription?.leave();
   }
 
-  /** Plans a subscription anew, since the schema may have changed; it continues if it is still allowed. */
-  replan(): void {
+  /** A subscription is read no more until it is planned anew, since the schema may have changed. */
+  hold(): void {
     if (this.#subscription === null) return;
-    const progress = this.#subscription.leave();
+    this.#held = this.#subscription.leave();
     this.#subscription = null;
+  }
+
+  /** Plans anew what is held; it continues if it is still allowed. */
+  replan(): void {
+    const progress = this.#held;
+    this.#held = null;
+    if (progress === null || this.#isStopped) return;
     const prepared = this.#prepare('again');
     if (prepared !== null) this.#subscribe(prepared, progress);
   }

@@ -160,9 +160,15 @@ export class Sockets {
       const isOther = version !== null && resourceVersion !== version;
       if (isOther && this.#options.closesOnMetadataChange)
         this.#restart('Server state changed, restarting the server');
-      else if (version !== null) for (const connection of this.#open.values()) await connection.replan();
+      else if (version !== null) await this.#replan();
       version = resourceVersion;
     }
+  }
+
+  /** All are held first: what is read meanwhile would be by the old permissions, or fail over the old schema. */
+  async #replan(): Promise<void> {
+    for (const connection of this.#open.values()) connection.hold();
+    for (const connection of this.#open.values()) await connection.replan();
   }
 
   #restart(reason: string): void {

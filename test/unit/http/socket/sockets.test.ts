@@ -8,6 +8,7 @@ import { Notifier } from '../../../../src/core/waiting/notifier.ts';
 import type { Session } from '../../../../src/http/auth/session.ts';
 import { sessionOf } from '../../../../src/http/auth/session.ts';
 import { type SocketOptions, Sockets } from '../../../../src/http/socket/sockets.ts';
+import { AT_START } from '../../../../src/subscribe/live-query.ts';
 import { poll } from '../../../support/poll.ts';
 import { Wire } from '../../../support/wire.ts';
 
@@ -159,16 +160,24 @@ test('an operation that is stopped before its turn is never begun', async () => 
   expect(turns).toHaveLength(1);
 });
 
-test('subscriptions that are planned anew for another schema have turns of their own', async () => {
+test('subscriptions are planned anew for another schema in turns of their own, and none is read until then', async () => {
   const changes = new Notifier();
+  let reading = 0;
+  const readingThen: number[] = [];
   const { client } = await opened({
     runner: {
       prepare: () => {
         turns.push(turn);
+        readingThen.push(reading);
         return { isSubscription: true, read: {} };
       },
     },
-    live: { subscribe: () => ({ leave: () => undefined, catchUp: () => undefined }) },
+    live: {
+      subscribe: () => {
+        reading += 1;
+        return { leave: () => ((reading -= 1), AT_START), catchUp: () => undefined };
+      },
+    },
     catalogs: async function* (signal: AbortSignal) {
       yield { catalog: { resourceVersion: 1 } };
       await changes.wait(signal);
@@ -182,6 +191,7 @@ test('subscriptions that are planned anew for another schema have turns of their
   changes.notify();
   await poll('all are planned anew', () => turns.length === 2 * MANY);
   expect(new Set(turns.slice(MANY)).size).toBe(MANY);
+  expect(readingThen.slice(MANY)).toEqual(Array.from({ length: MANY }, (_, at) => at));
 });
 
 test('a client that has not said who it is may not say much', async () => {
