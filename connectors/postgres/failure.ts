@@ -3,6 +3,7 @@ import { serverAdvice } from '../../src/core/postgres/server-advice.ts';
 import {
   INSUFFICIENT_PRIVILEGE,
   isNoTable,
+  isOfLibrary,
   LOCK_NOT_AVAILABLE,
   sqlStateOf,
   UNTRANSLATABLE_CHARACTER,
@@ -35,7 +36,7 @@ export function toConnectorError(error: unknown, doing: Doing): ConnectorError {
   if (error instanceof ConnectorError) return error;
   const code = sqlStateOf(error);
   const failure = failureOf(error, code, doing);
-  const advice = failure === 'unsendable' && !isNoText(code) ? TOO_LARGE : serverAdvice(code);
+  const advice = failure === 'unsendable' && isOfSize(error, code) ? TOO_LARGE : serverAdvice(code);
   const suffix = code === null ? '' : ` (${code})${advice === null ? '' : `: ${advice}`}`;
   // The parser of connection strings puts the whole string, password included, into its errors.
   if (isBadUrl(error)) return new ConnectorError('unfit', 'the connection string of the target is malformed');
@@ -111,16 +112,8 @@ export function isThereAlready(error: unknown): boolean {
 function failureOf(error: unknown, code: string | null, doing: Doing): ConnectorFailure {
   if (code === null) return 'retry';
   const isReading = doing === 'stream' || doing === 'snapshot';
-  if (isReading && (isOfSize(error, code) || isNoText(code))) return 'unsendable';
-  return doing === 'stream' && isOfLibrary(error, code) ? 'unfit' : failureOfCode(code, doing);
-}
-
-/**
- * The library of a type's functions cannot be loaded. A removed segment of WAL has the same code, and messages are translated: the
- * part of the server that reports it is not.
- */
-function isOfLibrary(error: unknown, code: string): boolean {
-  return code === '58P01' && error instanceof Error && 'file' in error && error.file === 'dfmgr.c';
+  const isUnsendable = isOfSize(error, code) || isNoText(code) || isOfLibrary(error);
+  return isReading && isUnsendable ? 'unsendable' : failureOfCode(code, doing);
 }
 
 /** What is sent is UTF-8: some encodings hold bytes or characters that cannot be told in it. */
@@ -129,7 +122,7 @@ function isNoText(code: string | null): boolean {
 }
 
 /** A buffer that would be larger than 1 GB has a code of its own, a single piece of memory has not. */
-function isOfSize(error: unknown, code: string): boolean {
+function isOfSize(error: unknown, code: string | null): boolean {
   return (
     code === '54000' || (code === 'XX000' && messageOf(error).startsWith('invalid memory alloc request size'))
   );

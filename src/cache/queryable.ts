@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sqlStateOf } from '../core/postgres/sql-state.ts';
+import { isOfLibrary, sqlStateOf } from '../core/postgres/sql-state.ts';
 
 /** A statement, or one that the session prepares under its name and keeps. */
 export type Statement = string | { readonly name: string; readonly text: string };
@@ -45,8 +45,11 @@ export async function rowOf<Row>(
 /** SQLSTATE classes that no single table can cause: connections, rollbacks, locks, resources, operators, disks. */
 const OF_SERVER = /^(08|25|40|53|55|57|58|XX)/;
 
-/** Whether the server refused what was asked of it (by a constraint, a trigger, a right …), rather than failing itself. */
+/**
+ * Whether the server refused what was asked of it (by a constraint, a trigger, a right, a type whose library is gone …), rather
+ * than failing itself.
+ */
 export function isRefusal(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state !== null && !OF_SERVER.test(state);
+  return state !== null && (!OF_SERVER.test(state) || isOfLibrary(error));
 }

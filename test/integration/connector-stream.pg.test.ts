@@ -251,7 +251,7 @@ describe.each(SERVERS)('the stream of %s', (which) => {
        where proname = 'shelved_out'`,
       );
       await feed.database.query(`insert into t values (1, 'a')`);
-      expect(await failureOf(changesUntilNow(feed))).toBe('unfit');
+      expect(await failureOf(changesUntilNow(feed))).toBe('unsendable');
       expect(await feed.connector.slotHealth()).toMatchObject({ kind: 'usable' });
     },
   );

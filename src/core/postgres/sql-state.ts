@@ -23,3 +23,11 @@ const INVALID_SCHEMA_NAME = '3F000';
 export function isNoTable(state: string | null): boolean {
   return state === UNDEFINED_TABLE || state === INVALID_SCHEMA_NAME;
 }
+
+/**
+ * The library of a type's functions cannot be loaded. A removed segment of WAL, or a relation's missing file, has the same code, and
+ * messages are translated: the part of the server that reports it is not.
+ */
+export function isOfLibrary(error: unknown): boolean {
+  return sqlStateOf(error) !== null && error instanceof Error && 'file' in error && error.file === 'dfmgr.c';
+}

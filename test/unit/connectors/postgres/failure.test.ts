@@ -46,13 +46,13 @@ describe('the class of a failure', () => {
     );
   });
 
-  test('a library that cannot be loaded is no lost slot, in whatever language the server says so', () => {
+  test('a library that cannot be loaded concerns its table and is no lost slot, in whatever language the server says so', () => {
     const missing = serverError('58P01', 'Zugriff auf Datei »$libdir/gone« nicht möglich', {
       file: 'dfmgr.c',
     });
     const removed = serverError('58P01', 'das WAL-Segment wurde schon entfernt', { file: 'walsender.c' });
     const failures = [missing, removed].map((error) => toConnectorError(error, 'stream').failure);
-    expect(failures).toEqual(['unfit', 'slot-lost']);
+    expect(failures).toEqual(['unsendable', 'slot-lost']);
   });
 
   test('what a server quotes of a value is not told', () => {
