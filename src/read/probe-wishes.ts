@@ -13,6 +13,8 @@ import type { StatusBoard } from './status-board.ts';
  * transaction on the target, and the usual interval is a minute.
  */
 const SMALL_BOUND_MS = { postgres: 250, kafka: 60_000 };
+/** Bounds up to this are met by the usual probes, but hardly where only those are seen that are stored without a wish. */
+const UNSTORED_BOUND_MS = 500;
 const WISH_AGAIN_MS = 1_000;
 /** A feed that is led in this process always has a probe younger than this. */
 const HEARD_MS = 2_000;
@@ -23,7 +25,7 @@ interface WishParts {
   readonly probes: ProbeBoard;
 }
 
-/** Asks feeds' leaders for probes at short intervals while queries need them: once a second for each feed. */
+/** Asks feeds' leaders for probes at short intervals, or for all of them in writing, while queries need that: once a second for each feed. */
 export class ProbeWishes {
   readonly #parts: WishParts;
   readonly #wishedMs = new Map<string, number>();
@@ -32,20 +34,26 @@ export class ProbeWishes {
     this.#parts = parts;
   }
 
-  /** Wishes it when the policy's bound is small for the feed and the cache can meet it. */
+  /** Wishes what it takes for the cache to meet the policy's bound, where it can. */
   consider(source: SourceName, target: SourceName, policy: Policy): void {
     const { boundMs, fallback, noCache, cacheOff } = policy;
-    if (noCache || cacheOff || boundMs > this.#smallBoundMs(source, target)) return;
-    if (boundMs > 0 || fallback === 'wait') this.wish(source, target);
+    if (noCache || cacheOff || (boundMs <= 0 && fallback !== 'wait')) return;
+    if (boundMs <= this.#smallBoundMs(source, target)) this.wish(source, target);
+    else if (boundMs <= UNSTORED_BOUND_MS && !this.#hearsOf(source, target))
+      this.#tell(source, target, false);
   }
 
-  /** Neither waits nor fails: at worst the answer comes live, or later. */
+  /** Wishes probes at short intervals. Neither waits nor fails: at worst the answer comes live, or later. */
   wish(source: SourceName, target: SourceName): void {
-    const key = JSON.stringify([source, target]);
+    this.#tell(source, target, true);
+  }
+
+  #tell(source: SourceName, target: SourceName, hurried: boolean): void {
+    const key = JSON.stringify([source, target, hurried]);
     const now = systemClock.monotonicMs();
     if (now - (this.#wishedMs.get(key) ?? Number.NEGATIVE_INFINITY) < WISH_AGAIN_MS) return;
     this.#wishedMs.set(key, now);
-    const text = wishText({ target, stored: !this.#hearsOf(source, target) });
+    const text = wishText({ target, stored: !this.#hearsOf(source, target), hurried });
     this.#parts.databases
       .source(source)
       .run(WISH_SQL, [text], { signal: null, prepared: true })

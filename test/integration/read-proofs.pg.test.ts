@@ -33,8 +33,8 @@ afterEach(async () => {
   await rig?.close();
 });
 
-async function ask(): Promise<TargetReport | undefined> {
-  const { text, targets } = await lane.query(QUERY, { freshness: { maxStalenessMs: BOUND_MS } });
+async function ask(maxStalenessMs = BOUND_MS): Promise<TargetReport | undefined> {
+  const { text, targets } = await lane.query(QUERY, { freshness: { maxStalenessMs } });
   expect(text).toBe('{"order":[{"id":1,"user":{"name":"Ada"}}]}');
   return targets[0];
 }
@@ -116,5 +116,21 @@ test('proofs heard in memory come at short intervals while asked for and seldom 
   await poll('proofs to be seldom', async () => {
     const [before, last] = rig.probes.slice(-2).map(({ freshAsOf }) => freshAsOf / 1000);
     return before !== undefined && last !== undefined && last - before >= usualMs - 1;
+  });
+});
+
+test('proofs of a feed that another process leads are all in writing, and no oftener, for a bound that they just meet', async () => {
+  const usualMs = 100;
+  rig.start({ limits: { probeIntervalMs: usualMs } });
+  await rig.ready();
+  await poll('twenty proofs, all of them in writing', async () => {
+    const begunMs = performance.now();
+    const [written, proved] = [await watermarks(), rig.probes.length];
+    await poll('twenty proofs', async () => {
+      await ask(300);
+      return rig.probes.length - proved >= 20;
+    });
+    const isUsual = (performance.now() - begunMs) / usualMs >= 18;
+    return isUsual && (await watermarks()) - written >= 18;
   });
 });

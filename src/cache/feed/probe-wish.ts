@@ -2,11 +2,13 @@ import { isRecord } from '../../core/json/is-record.ts';
 import { jsonIn } from '../../core/json/json-in.ts';
 import type { SourceName } from '../../core/names.ts';
 
-/** A reader's wish for probes at short intervals, for a while. It travels as a notification in the source database. */
+/** A reader's wish concerning probes, for a while. It travels as a notification in the source database. */
 export interface ProbeWish {
   readonly target: SourceName;
   /** The reader is in another process than the feed's leader: it sees only the watermarks that are stored, so probes must be stored too. */
   readonly stored: boolean;
+  /** Probes are to come at short intervals. */
+  readonly hurried: boolean;
 }
 
 /** Other versions of nearjoin listen to it, so it keeps its name. */
@@ -19,8 +21,8 @@ export const LISTEN_WISHES_SQL = `listen ${CHANNEL}`;
 export const WISH_SQL = `select pg_notify('${CHANNEL}', $1)`;
 
 /** A wish as it travels. */
-export function wishText({ target, stored }: ProbeWish): string {
-  return JSON.stringify({ target, stored });
+export function wishText({ target, stored, hurried }: ProbeWish): string {
+  return JSON.stringify({ target, stored, hurried });
 }
 
 /** Reads what came over a listening session; null when it is no wish: anybody may notify. */
@@ -30,6 +32,8 @@ export function readWish(message: {
 }): ProbeWish | null {
   if (message.channel !== CHANNEL || message.payload === undefined) return null;
   const said = jsonIn(message.payload);
-  const { target, stored } = isRecord(said) ? said : {};
-  return typeof target === 'string' && typeof stored === 'boolean' ? { target, stored } : null;
+  const { target, stored, hurried } = isRecord(said) ? said : {};
+  if (typeof target !== 'string' || typeof stored !== 'boolean') return null;
+  // Versions that do not say so want it.
+  return { target, stored, hurried: hurried !== false };
 }

@@ -1,3 +1,4 @@
+import type { ProbeWish } from '../../cache/feed/probe-wish.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import { Notifier, restUnless } from '../../core/waiting/notifier.ts';
 
@@ -31,10 +32,12 @@ export class ProbePace {
     return this.#clock.monotonicMs() < this.#storedUntilMs;
   }
 
-  /** A reader wishes short intervals: they hold for a while. */
-  wish({ stored }: { readonly stored: boolean }): void {
-    this.#wishedUntilMs = this.#clock.monotonicMs() + WISH_LASTS_MS;
-    if (stored) this.#storedUntilMs = this.#wishedUntilMs;
+  /** A reader wishes short intervals, or all probes to be stored: that holds for a while. */
+  wish({ stored, hurried }: Pick<ProbeWish, 'stored' | 'hurried'>): void {
+    const untilMs = this.#clock.monotonicMs() + WISH_LASTS_MS;
+    if (stored) this.#storedUntilMs = untilMs;
+    if (!hurried) return;
+    this.#wishedUntilMs = untilMs;
     this.#hurry.notify();
   }
 
