@@ -79,3 +79,27 @@ test.each([
     await feed.ready();
   },
 );
+
+test('a wrong copy that may be neither dropped nor renamed stops the feed, is told by name, and goes when it may', async () => {
+  const feed = await FeedRig.open(
+    ['create table item (id int primary key, n int)', 'insert into item values (1, 1)'],
+    { item: [] },
+  );
+  rig = feed;
+  feed.start();
+  await feed.ready();
+  const before = (await feed.tableStatus('item'))?.relation;
+  await feed.source.query(`create function public.refuse() returns event_trigger language plpgsql as
+    $$ begin raise exception 'not today'; end $$`);
+  await feed.source.query(`create event trigger refuse on ddl_command_start
+    when tag in ('ALTER TABLE', 'DROP TABLE') execute function public.refuse()`);
+  await feed.target.query('alter table item alter n type text using n * 2');
+  const why = 'the source database refused a statement (SQLSTATE P0001, by function refuse())';
+  const reason = `nearjoin."${before}" can be neither dropped nor renamed: ${why}`;
+  await feed.until('the feed to say why', async () => {
+    const status = await feed.status();
+    return status?.state === 'retrying' && status.reason === reason;
+  });
+  await feed.source.query('drop event trigger refuse');
+  await feed.copiedAgain('item', before);
+});

@@ -11,6 +11,7 @@ import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { LOCK_NOT_AVAILABLE, sqlStateOf } from '../../core/postgres/sql-state.ts';
 import type { Clock } from '../../core/waiting/clock.ts';
 import type { Exclusively } from '../exclusively.ts';
+import { say } from '../say.ts';
 import type { StepHook } from '../steps.ts';
 import type { Sinks } from '../write/sink.ts';
 import { nextGeneration } from './generations.ts';
@@ -145,7 +146,17 @@ async function drop(
     const { isThere } = await rowOf<{ isThere: boolean }>(client, IS_THERE, [inCache(relation)]);
     if (!isThere) return;
     const name = relationName(target, table, await nextGeneration(client));
-    await client.query(`alter table if exists ${inCache(relation)} rename to ${quoteIdentifier(name)}`);
+    await rename(client, inCache(relation), name);
+  }
+}
+
+/** Where that is refused too the feed waits. What the refusal says may be anybody's words, so the relation is named. */
+async function rename(client: Queryable, relation: string, name: string): Promise<void> {
+  try {
+    await client.query(`alter table if exists ${relation} rename to ${quoteIdentifier(name)}`);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    throw new Error(`${relation} can be neither dropped nor renamed: ${say(error)}`, { cause: error });
   }
 }
 
