@@ -13,9 +13,20 @@ export class SourceClock {
   readonly #clock: Clock;
   /** The newest reading that tells how far the source's clock is at least. One that took long tells less than one before. */
   #best: { readonly time: SourceTime; readonly atMs: number } | null = null;
+  #wasSetBack = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** It went back, and that is not noted where readers see it: who noticed may have lost the lead since. */
+  get wasSetBack(): boolean {
+    return this.#wasSetBack;
+  }
+
+  /** What was proved before is forgotten. */
+  noted(): void {
+    this.#wasSetBack = false;
   }
 
   /** Takes a reading that was asked for at `askedMs`; true when less time has passed on the source than here. */
@@ -23,6 +34,7 @@ export class SourceClock {
     const atMs = this.#clock.monotonicMs();
     const best = this.#best;
     const isBehind = best !== null && time < leastAt(askedMs, best) - SLACK_US;
+    this.#wasSetBack ||= isBehind;
     if (best === null || isBehind || time >= leastAt(atMs, best)) this.#best = { time, atMs };
     return isBehind;
   }

@@ -42,6 +42,18 @@ async function locking(table: string): Promise<pg.Client> {
   return client;
 }
 
+/** A time that was proved would look new then, and could not be noticed any more. */
+function untilOver(proved: string | null): Promise<void> {
+  return rig.until('the time that was proved to be over', async () => {
+    const { rows } = await rig.source.query(
+      'select from nearjoin.feed where extract(epoch from clock_timestamp()) * 1000000 > $1',
+      [proved],
+    );
+    return rows.length > 0;
+  });
+}
+
+const isLead = (line: string): boolean => line.includes('leading a feed');
 const said = (): boolean => rig.log.some((line) => line.includes('clock of the source database'));
 
 test('set back while the target is away: nothing that was proved before counts, and the copy stays', async () => {
@@ -60,13 +72,7 @@ test('set back while the target is away: nothing that was proved before counts, 
   // By so little that the time which was proved is over soon: it would look new then. Until that it cannot be noted.
   const holder = await locking('nearjoin.watermark');
   await shiftTo(-3_000);
-  await rig.until('the time that was proved to be over', async () => {
-    const { rows } = await rig.source.query(
-      'select from nearjoin.feed where extract(epoch from clock_timestamp()) * 1000000 > $1',
-      [proved],
-    );
-    return rows.length > 0;
-  });
+  await untilOver(proved);
   await holder.end();
   await rig.until('the proof to be forgotten', async () => (await newest()).fresh_as_of === null);
   expect((await newest()).position).toBe(position);
@@ -75,6 +81,25 @@ test('set back while the target is away: nothing that was proved before counts, 
   await rig.until('another proof', async () => (await newest()).fresh_as_of !== null);
   expect((await rig.tableStatus('item'))?.relation).toBe(before);
   expect(said()).toBe(true);
+});
+
+test('set back, and the leader loses its source before that is noted: the next in its process notes it', async () => {
+  await open();
+  await using proxy = await startProxy(rig.target.server);
+  rig.start({ targetUrl: proxy.through(rig.target.url) });
+  await rig.ready();
+  await rig.caughtUp();
+  proxy.setMode('refuse');
+  proxy.reset();
+  await rig.until('the target to be missed', async () => (await rig.status())?.state === 'retrying');
+  const { fresh_as_of: proved } = await newest();
+  const holder = await locking('nearjoin.watermark');
+  await shiftTo(-3_000);
+  await untilOver(proved);
+  await rig.source.query(`select pg_terminate_backend(leader_pid) from nearjoin.feed`);
+  await rig.until('another lead', () => Promise.resolve(rig.log.filter(isLead).length > 1));
+  await holder.end();
+  await rig.until('the proof to be forgotten', async () => (await newest()).fresh_as_of === null);
 });
 
 test('set back while nobody leads: a proof from a time to come is forgotten', async () => {

@@ -31,7 +31,6 @@ export class FeedLeader {
   #requests: FeedRequests | null = null;
   #stretch = new AbortController();
   #trouble: Error | null = null;
-  #isProofDoubtful = false;
   /** Paused, with a cache that can be continued as long as the slot is there. */
   #waitsWithCopies = false;
   /** The status in the feed's row is still that of another leader, or of a pause. */
@@ -51,7 +50,7 @@ export class FeedLeader {
           this.#scene,
           {
             onRequests: (requests) => this.#hear(requests),
-            onClockSetBack: () => this.#doubtProof(),
+            onClockSetBack: () => this.#beginAgain(),
             slotNeed: () => this.#slotNeed,
             onSlotTrouble: (error) => this.#hearOfSlot(error),
             onStrayed: (error) => this.#scene.tick !== null && this.#interrupt(error),
@@ -144,9 +143,7 @@ export class FeedLeader {
     }
     const isAnother =
       before.paused !== requests.paused || (requests.resync !== null && requests.resync !== before.resync);
-    if (!isAnother && !this.#scene.wanted.isNothing) return;
-    this.#wake.notify();
-    this.#interrupt(null);
+    if (isAnother || this.#scene.wanted.isNothing) this.#beginAgain();
   }
 
   /** A slot that is missing while none is needed is no trouble: it may be about to be made. One that holds back too much always is. */
@@ -158,21 +155,21 @@ export class FeedLeader {
     return this.#scene.tick ?? (this.#waitsWithCopies ? 'pause' : null);
   }
 
-  #doubtProof(): void {
-    this.#isProofDoubtful = true;
+  #beginAgain(): void {
     this.#wake.notify();
     this.#interrupt(null);
   }
 
   /**
-   * Forgets all freshness when the source's clock was set back. A new leader sees that only from a time of proof that lies in
-   * the future.
+   * Forgets all freshness when the source's clock was set back. A leader in another process sees that only from a time of proof
+   * that lies in the future.
    */
   async #forgetDoubtfulProof(): Promise<void> {
     const { control, lease, options } = this.#scene;
-    const isDoubtful = this.#isProofDoubtful;
+    const { sourceClock } = options;
+    const isDoubtful = sourceClock.wasSetBack;
     const isForgotten = await forgetProof(control, lease, isDoubtful ? 'all' : 'future');
-    if (isDoubtful) this.#isProofDoubtful = false;
+    if (isDoubtful) sourceClock.noted();
     if (!isDoubtful && !isForgotten) return;
     options.onProbe(null);
     options.log.warn({}, CLOCK_SET_BACK);

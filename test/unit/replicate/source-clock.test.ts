@@ -44,3 +44,16 @@ test('a clock that is slowed down to be put right is not set back', () => {
   const slewed = Array.from({ length: 50 }, (_, at) => [at * 184, at * 200, at * 200 + 3] as const);
   expect(read(...slewed)).toEqual(slewed.map(() => false));
 });
+
+test('that a clock was set back is known until it is noted', () => {
+  let now = 0;
+  const tested = new SourceClock({ ...systemClock, monotonicMs: () => now });
+  tested.isBehind(5_000_000, 0);
+  now = 200;
+  tested.isBehind(0, 200);
+  now = 400;
+  tested.isBehind(200_000, 400);
+  expect(tested.wasSetBack).toBe(true);
+  tested.noted();
+  expect(tested.wasSetBack).toBe(false);
+});
