@@ -29,6 +29,11 @@ const HEALTH_TIMEOUT_MS = 5000;
 const DOCUMENTS = { maxDocuments: 5000, maxKeptTokens: 500_000, maxTokens: 100_000 };
 /** How many answers of the largest size may be on their way to slow clients at once. */
 const LARGEST_UNSENT = 8;
+/**
+ * Clients may all come at once: those that the kernel has no place for try again after one, two, four seconds and more. It takes no more
+ * than its own bound, which is this on Linux.
+ */
+const BACKLOG = 4096;
 const PLANS = { maxPlans: 5000, maxKeptNodes: 500_000 };
 
 /** Builds the routes of the process' roles and listens; the answer is the URL. */
@@ -43,7 +48,7 @@ export async function listen(input: ApiInput): Promise<string> {
       : await createApi({ ...parts, ...servingParts(input, metrics, lane) });
   closing.add('http', () => closeServer(app, config.shutdownTimeoutMs, input.log));
   try {
-    await app.listen({ host: config.host, port: config.port });
+    await app.listen({ host: config.host, port: config.port, backlog: BACKLOG });
   } catch (error) {
     throw cannotStart(`cannot listen on ${config.host}:${config.port} (NEARJOIN_HOST, NEARJOIN_PORT)`, error);
   }
