@@ -103,7 +103,8 @@ function explainedLeaves(
     const cache =
       choice?.route === 'cache' ? choice.tables.find((held) => sameTable(held.table, table.ref)) : undefined;
     if (cache !== undefined) return { kind: 'cache', relation: cache.relation, columns: cache.columns };
-    return { kind: 'inline', columns: columnsOf(table), filtered: filtered.has(table.id) };
+    const columns = columnsOf(table);
+    return { kind: 'inline', place: table.id, columns, filtered: filtered.has(table.id) };
   };
 }
 

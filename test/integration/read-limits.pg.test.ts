@@ -53,7 +53,10 @@ const TABLES = {
     { table: 'mass', ...readableIf({}) },
     { table: 'club', remote_relationships: [toOne('town', 'town', { town_id: 'id' }, IN_PG3)] },
   ],
-  pg3: [{ table: 'town', ...readableIf({ _or: [{ id: { _lt: 6 } }, HEAVY] }) }, { table: 'shop' }],
+  pg3: [
+    { table: 'town', ...readableIf({ _or: [{ id: { _lt: 6 } }, HEAVY] }) },
+    { table: 'shop', remote_relationships: [toMany('sales', 'sale', { id: 'shop_id' }, IN_PG1)] },
+  ],
 };
 
 let databases: readonly TestDatabase[] = [];
@@ -164,6 +167,8 @@ test('rows are looked up by thousands of keys, some at a time, and refused where
   });
 });
 
+const MANY_CONDITIONS = Array.from({ length: 16 }, (_, i) => `{buyer: {id: {_gt: ${-i}}}}`).join(', ');
+
 /** A table that is locked, and the statements of answers that wait for it. */
 async function locked(database: TestDatabase, table: string) {
   const WAITING = `pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`;
@@ -188,6 +193,26 @@ test.each([
     'root fields of several databases',
     '{ sale(limit: 3) { id } town(limit: 3) { id } }',
     { at: 0, table: 'sale', other: 'town' },
+  ],
+  [
+    'relationships whose rows are fetched',
+    '{ sale(limit: 3) { members(where: {town: {}}) { id } shop { sales(limit: 1) { id } } } }',
+    { at: 1, table: 'person', other: 'shop' },
+  ],
+  [
+    'orderings',
+    '{ sale(order_by: [{buyer: {active: asc}}, {shop: {name: asc}}], limit: 3) { id } }',
+    { at: 1, table: 'person', other: 'shop' },
+  ],
+  [
+    'alternatives of a filter',
+    `{ sale(where: {_or: [{buyer: {active: {_eq: true}}}, {shop: {id: {_gt: 0}}}]}) { id } }`,
+    { at: 1, table: 'person', other: 'shop' },
+  ],
+  [
+    'conditions behind very many others',
+    `{ sale(where: {_and: [${MANY_CONDITIONS}, {buyer: {club: {id: {_gt: 0}}}}, {shop: {id: {_gt: 0}}}]}) { id } }`,
+    { at: 1, table: 'club', other: 'shop' },
   ],
 ])(
   'what a failed answer asked of the others is cancelled there: %s',

@@ -1,5 +1,5 @@
 import type { Column } from '../../catalog/catalog.ts';
-import { NearjoinError } from '../../core/errors.ts';
+import type { NearjoinError } from '../../core/errors.ts';
 import { callsForRow, computedIn, computedOf, guardOf } from '../../plan/computed-parts.ts';
 import { placesIn } from '../../plan/places-in.ts';
 import type { Join, PlanTable, Predicate, Select } from '../../plan/plan.ts';
@@ -12,7 +12,14 @@ import { isDecidableAt, relaxed } from './decidable.ts';
 import type { FetchedRows } from './fetched-rows.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { limitError, sideBySide } from './limits.ts';
 import { isKeyed, type Lookup, lookupAgain, lookupOf, reversed, rightNames } from './lookup.ts';
+
+/**
+ * So many conditions of a filter are decided one after the other, each among the rows that those before it let through; what is left is
+ * decided side by side. Statements in which very many conditions narrow the rows would cost more than they save.
+ */
+const NARROWING = 16;
 
 type Exists = Extract<Predicate, { kind: 'exists' }>;
 type Filtered = Pick<Select, 'from' | 'where'>;
@@ -50,12 +57,17 @@ export class FilterRun {
   }
 
   async #decideParts(given: readonly Predicate[], filtered: Filtered, above: Above): Promise<void> {
-    let parts = given;
+    let parts = given.filter((part) => placesIn(part).some(this.#isLive));
     for (;;) {
       const beyond: { readonly part: Predicate; readonly error: NearjoinError }[] = [];
-      for (const part of parts) {
-        const error = await limitError(this.decide(part, this.candidates(filtered, above)));
-        if (error !== null) beyond.push({ part, error });
+      const steps = [...parts.slice(0, NARROWING).map((part) => [part]), parts.slice(NARROWING)];
+      for (const step of steps.filter(({ length }) => length > 0)) {
+        const candidates = this.candidates(filtered, above);
+        const errors = await Promise.all(step.map((part) => limitError(this.decide(part, candidates))));
+        step.forEach((part, i) => {
+          const error = errors[i] ?? null;
+          if (error !== null) beyond.push({ part, error });
+        });
       }
       const [first] = beyond;
       if (first === undefined) return;
@@ -74,11 +86,12 @@ export class FilterRun {
 
   /** Fetches what one condition on the last rows of a chain looks at. */
   async decide(predicate: Predicate, chain: readonly ChainLevel[]): Promise<void> {
-    for (const condition of conditionsIn(predicate)) {
+    const works = conditionsIn(predicate).flatMap((condition) => {
       if (condition.kind === 'exists' || condition.kind === 'exists-aggregate')
-        await this.#related(condition, condition.join, chain);
-      else if (condition.kind === 'exists-table') await this.#related(condition, null, []);
-    }
+        return [this.#related(condition, condition.join, chain)];
+      return condition.kind === 'exists-table' ? [this.#related(condition, null, [])] : [];
+    });
+    await sideBySide(works);
   }
 
   #isKnown(place: PlanTable): boolean {
@@ -205,15 +218,4 @@ export class FilterRun {
 function passing(from: PlanTable, parts: readonly Predicate[]): readonly ChainLevel[] {
   const where = relaxed({ from, where: and(parts) }, () => true, new Set([from.id]));
   return [{ rows: allRows(from, where), join: null }];
-}
-
-/** The error of work that went beyond the limit, null when it did not; any other failure is thrown. */
-async function limitError(work: Promise<void>): Promise<NearjoinError | null> {
-  try {
-    await work;
-    return null;
-  } catch (error) {
-    if (error instanceof NearjoinError && error.code === 'live-limit-exceeded') return error;
-    throw error;
-  }
 }

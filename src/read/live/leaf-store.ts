@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Column } from '../../catalog/catalog.ts';
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { TextValues } from '../../core/postgres/text-values.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import { createTempTable, fillTempTable, type TempTable } from '../../sql/live/temp-table.ts';
@@ -38,12 +39,16 @@ interface Fetched {
   readonly leaf: FetchedLeaf;
   /** The columns that the rows are looked up by. */
   readonly lookup: readonly string[];
+  /** Names the leaf. */
+  readonly name: string;
 }
 
 /** The fetched rows of one live answer, and the leaves that read them. */
 export class LeafStore {
   readonly #parts: StoreParts;
   readonly #places = new Map<number, Fetched>();
+  /** By the columns that they are looked up by: places with the same rows read the same leaf. */
+  readonly #kept = new Map<FetchedRows, Map<string, Fetched>>();
   readonly #uses = new Map<string, number>();
   readonly #gaps: Gap[] = [];
   readonly #filling: Promise<unknown>[] = [];
@@ -55,13 +60,20 @@ export class LeafStore {
 
   /** Takes the rows of a place. The statements that fill a temporary table are sent, and not waited for. */
   put(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): void {
-    this.#places.set(place.id, { rows, leaf: this.#leafOf(place, rows, lookup), lookup });
+    const name = lookup.join();
+    const kept = keptIn(this.#kept, rows, newKept);
+    const fetched = keptIn(kept, name, () => {
+      const leaf = this.#leafOf(place, rows, lookup);
+      return { rows, leaf, lookup, name: nameOf(leaf) };
+    });
+    this.#places.set(place.id, fetched);
   }
 
   #leafOf(place: PlanTable, rows: FetchedRows, lookup: readonly string[]): FetchedLeaf {
     const { columns, filtered } = rows;
     const { inlineRows, makesTemps, temps, connection } = this.#parts;
-    if (rows.count <= inlineRows || !makesTemps) return { kind: 'inline', columns, filtered };
+    if (rows.count <= inlineRows || !makesTemps)
+      return { kind: 'inline', place: place.id, columns, filtered };
     const table = this.#tempTable(rows, lookup);
     if (temps.claim(connection, table.name)) {
       this.#made.push(table.name);
@@ -111,12 +123,12 @@ export class LeafStore {
 
   /** Names the set of leaves: for the same name, a statement is the same. */
   get key(): string {
-    const names = [...this.#places].map(([id, { leaf }]) => {
-      const from =
-        leaf.kind === 'temp' ? leaf.relation : leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
-      return `${id}${leaf.filtered ? 'f' : ''}:${from}`;
-    });
-    return names.join('\n');
+    return this.keyOf([...this.#places.keys()]);
+  }
+
+  /** The same of the leaves of some places. */
+  keyOf(places: readonly number[]): string {
+    return places.map((id) => `${id}:${this.#places.get(id)?.name ?? ''}`).join('\n');
   }
 
   /** Values of a statement: the request's own, and fetched rows. */
@@ -157,4 +169,14 @@ export class LeafStore {
     this.#uses.set(shape, use);
     return { name: `nearjoin_${shape}_${use}`, columns, lookup };
   }
+}
+
+function newKept(): Map<string, Fetched> {
+  return new Map();
+}
+
+function nameOf(leaf: FetchedLeaf): string {
+  const columns = (): string => leaf.columns.map(({ name, type }) => `${name} ${type}`).join();
+  const from = leaf.kind === 'temp' ? leaf.relation : `${leaf.place} ${columns()}`;
+  return `${leaf.filtered ? 'f' : ''}${from}`;
 }

@@ -10,3 +10,23 @@ export function beyondLimit(place: PlanTable, join: Join | null, what: string): 
     `a live answer would need ${what} in "${printTable(place.ref)}" of "${place.source}"${relationship}: filter or limit the rows, or allow the cache to answer`,
   );
 }
+
+/** The error of work that went beyond the limit, null when it did not; any other failure is thrown. */
+export async function limitError(work: Promise<void>): Promise<NearjoinError | null> {
+  try {
+    await work;
+    return null;
+  } catch (error) {
+    if (error instanceof NearjoinError && error.code === 'live-limit-exceeded') return error;
+    throw error;
+  }
+}
+
+/**
+ * Waits for works that have begun. Of those that went beyond the limit the first in the list is told, once all are done: then nothing
+ * is under way that a caller might begin again. Any other failure is told at once.
+ */
+export async function sideBySide(works: readonly Promise<void>[]): Promise<void> {
+  const [beyond] = (await Promise.all(works.map(limitError))).filter((error) => error !== null);
+  if (beyond !== undefined) throw beyond;
+}

@@ -3,7 +3,8 @@ import { keptIn } from '../../core/kept-in.ts';
 import type { SourceName } from '../../core/names.ts';
 import type { Token } from '../../core/position/token.ts';
 import type { TextValues } from '../../core/postgres/text-values.ts';
-import type { StopSignal } from '../../core/waiting/stop-signal.ts';
+import type { Stop, StopSignal } from '../../core/waiting/stop-signal.ts';
+import { under } from '../../core/waiting/under.ts';
 import { runsStatement } from '../../plan/places-in.ts';
 import type { PlanTable } from '../../plan/plan.ts';
 import type { Leaves } from '../../sql/place/leaf.ts';
@@ -22,11 +23,10 @@ import { gapsOf } from './find-gaps.ts';
 import { type FillerParts, fillGaps } from './gap-filler.ts';
 import { type HeldTypes, leafColumns } from './leaf-columns.ts';
 import { LeafStore, TablesRefused } from './leaf-store.ts';
+import { sideBySide } from './limits.ts';
 import { LiveRun } from './live-run.ts';
 import { ASK_POSITION, LiveSessions, positionIn, reached, targetError } from './sessions.ts';
 import { TempTables } from './temp-tables.ts';
-
-const IN_FAILED_TRANSACTION = '25P02';
 
 /** One answer with rows of some targets fetched live. */
 export interface LiveRequest {
@@ -132,6 +132,11 @@ export class LiveReader {
   }
 
   async #inSnapshots(request: LiveRequest, isReadOnly: boolean): Promise<LiveAnswer> {
+    return under(request.signal, (own) => this.#underOwn({ ...request, signal: own }, own, isReadOnly));
+  }
+
+  /** `own` ends with a failure what is under way beside it: sessions that are given back must not be asked any more. */
+  async #underOwn(request: LiveRequest, own: Stop, isReadOnly: boolean): Promise<LiveAnswer> {
     const { group, live, tokens } = request;
     const wanted = { source: group.source, targets: [...live], isReadOnly, tokens };
     const sessions = await LiveSessions.open(this.#databases, wanted, request.signal);
@@ -142,8 +147,9 @@ export class LiveReader {
       succeeded = true;
       return { row, positions: sessions.positions };
     } catch (error) {
-      // Statements after the one that failed only report that one did; `settled` throws the failure itself.
-      if (error instanceof PostgresError && error.state === IN_FAILED_TRANSACTION) await store.settled();
+      // It may be that of a statement which fills a temporary table.
+      if (error instanceof PostgresError) await store.settled();
+      own.abort(error);
       throw error;
     } finally {
       if (!succeeded) store.failed();
@@ -172,12 +178,13 @@ export class LiveReader {
       sessions,
       store,
       settings: this.#settings,
+      signal: request.signal,
       leaves,
       columnsOf: (place) => leafColumns(place, group, request.heldTypes),
       statement: (key, make) => this.#statement(group, `${request.cacheKey}\n${key}`, make),
     });
     const live = new LiveRun({ isLive, fetcher, store, params: group.plan.params });
-    for (const root of group.roots) await live.root(root);
+    await sideBySide(group.roots.map((root) => live.root(root)));
     const statement = this.#final(request, store.gaps, { key: store.key, leaves });
     const asked = [
       store.settled(),

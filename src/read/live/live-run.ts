@@ -23,6 +23,7 @@ import type { Fetcher } from './fetcher.ts';
 import { FilterRun } from './filter-run.ts';
 import { isHandedOver } from './handed-over.ts';
 import type { LeafStore } from './leaf-store.ts';
+import { sideBySide } from './limits.ts';
 import {
   cutPerKey,
   cutsBeforeComputing,
@@ -85,8 +86,7 @@ export class LiveRun {
       case 'aggregate':
         return this.#aggregate(root.aggregate.rows, root.aggregate.fields, TOP);
       case 'object':
-        for (const field of root.fields) await this.root(field);
-        return;
+        return sideBySide(root.fields.map((field) => this.root(field)));
       default:
         return;
     }
@@ -97,27 +97,31 @@ export class LiveRun {
     if (this.#filters.isComputed(select.from) && !placesBelow(select).some(this.#isLive)) return;
     const chain = await this.#rows(select, above);
     const rows = { place: select.from, chain, found: this.#foundBy(select) };
-    for (const field of select.fields) await this.#field(field, rows);
+    await sideBySide(select.fields.map((field) => this.#field(field, rows)));
   }
 
   async #aggregate(rows: Select, fields: readonly AggregateField[], above: Above): Promise<void> {
     const chain = await this.#rows(rows, above);
-    for (const field of fields) {
-      if (field.kind === 'nodes') {
-        for (const node of field.fields) await this.#field(node, { place: rows.from, chain, found: [] });
-      }
-      for (const rule of conditionsOfAggregate(field)) await this.#filters.decide(rule, chain);
-    }
+    const shown = { place: rows.from, chain, found: [] };
+    const nodes = fields.flatMap((field) => (field.kind === 'nodes' ? field.fields : []));
+    const rules = fields.flatMap(conditionsOfAggregate);
+    await sideBySide([
+      ...nodes.map((node) => this.#field(node, shown)),
+      ...rules.map((rule) => this.#filters.decide(rule, chain)),
+    ]);
   }
 
   /** Fetches what decides which rows the select has, and returns the way down to exactly these rows. */
   async #rows(select: Select, above: Above): Promise<readonly ChainLevel[]> {
     await this.#filters.decideAll(select, above);
     const found = this.#foundBy(select);
-    for (const item of select.orderBy)
-      await this.#order(item, this.#filters.candidates(select, above), found);
-    for (const { onlyIf } of select.distinctOn) {
-      if (onlyIf !== null) await this.#filters.decide(onlyIf, this.#filters.candidates(select, above));
+    const rules = select.distinctOn.flatMap(({ onlyIf }) => onlyIf ?? []);
+    if (select.orderBy.length + rules.length > 0) {
+      const candidates = this.#filters.candidates(select, above);
+      await sideBySide([
+        ...select.orderBy.map((item) => this.#order(item, candidates, found)),
+        ...rules.map((rule) => this.#filters.decide(rule, candidates)),
+      ]);
     }
     // Fetched rows are those of all parents together, but the select's limit is for each parent.
     const rows = this.#isLive(select.from) ? allRows(select.from, select.where) : { ...select, fields: [] };

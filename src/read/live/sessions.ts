@@ -13,6 +13,7 @@ import type { Databases } from '../databases.ts';
 import { readError } from '../error-mapping.ts';
 import type { Reached } from '../reading.ts';
 import type { WireConnection } from '../wire/connection.ts';
+import { PostgresError } from '../wire/failure.ts';
 import type { Loan } from '../wire/loans.ts';
 import type { AskedStatement } from '../wire/pool.ts';
 import type { WireRow } from '../wire/request.ts';
@@ -46,6 +47,8 @@ export function targetError(error: unknown, target: SourceName): unknown {
     ? new TargetUnavailable(target, known)
     : known;
 }
+
+const IN_FAILED_TRANSACTION = '25P02';
 
 const BEGIN = 'begin isolation level repeatable read';
 /** Asks a database how far it is. */
@@ -84,6 +87,8 @@ export class LiveSessions {
   readonly #targets: ReadonlyMap<SourceName, Promise<TargetSession>>;
   readonly #positions = new Map<SourceName, Reached>();
   readonly #wanted: SessionsWanted;
+  /** The first of each session. */
+  readonly #failures = new Map<WireConnection, unknown>();
 
   private constructor({ loan, targets, wanted }: Lent, signal: StopSignal) {
     this.#source = loan;
@@ -129,8 +134,8 @@ export class LiveSessions {
 
   /** Runs a statement in the source's snapshot. */
   async source(text: string, values: TextValues): Promise<readonly WireRow[]> {
-    const asked = this.#source.connection.run(text, values, { signal: this.#signal, prepared: true });
-    const [rows] = await Promise.all([asked, this.#begun]);
+    const { connection } = this.#source;
+    const [rows] = await Promise.all([this.#run(connection, text, values), this.#begun]);
     return rows;
   }
 
@@ -158,7 +163,7 @@ export class LiveSessions {
   async target(target: SourceName, text: string, values: TextValues): Promise<readonly WireRow[]> {
     try {
       const session = await this.#target(target);
-      const rows = session.loan.connection.run(text, values, { signal: this.#signal, prepared: true });
+      const rows = this.#run(session.loan.connection, text, values);
       const [before, after, found] = await Promise.all([session.before, session.after, rows]);
       const { history } = session.loan.connection.facts;
       this.#positions.set(target, reached(before, after, history));
@@ -169,8 +174,19 @@ export class LiveSessions {
     }
   }
 
+  /** Statements behind the one that failed only report that one did: for these its failure is told. */
+  async #run(connection: WireConnection, text: string, values: TextValues): Promise<readonly WireRow[]> {
+    try {
+      return await connection.run(text, values, { signal: this.#signal, prepared: true });
+    } catch (error) {
+      const isBehind = error instanceof PostgresError && error.state === IN_FAILED_TRANSACTION;
+      if (!isBehind) this.#failures.set(connection, this.#failures.get(connection) ?? error);
+      throw isBehind ? (this.#failures.get(connection) ?? error) : error;
+    }
+  }
+
   async #refuseOutlived(database: SourceName, connection: WireConnection): Promise<void> {
-    const rows = await connection.run(ASK_OUTLIVED, [], { signal: this.#signal, prepared: true });
+    const rows = await this.#run(connection, ASK_OUTLIVED, []);
     if (rows[0]?.[0]?.toString('latin1') === 't') throw new SnapshotOutlived(database);
   }
 

@@ -19,8 +19,16 @@ export type Leaf =
   | { readonly kind: 'given'; readonly row: Sql }
   /** A cache table in schema `nearjoin`. */
   | { readonly kind: 'cache'; readonly relation: string; readonly columns: readonly LeafColumn[] }
-  /** Fetched rows, one array parameter per column. `filtered`: they satisfy the place's own filter already. */
-  | { readonly kind: 'inline'; readonly columns: readonly LeafColumn[]; readonly filtered: boolean }
+  /**
+   * Rows fetched for this place or another (`PlanTable.id`), one array parameter per column. `filtered`: they satisfy the place's own
+   * filter already.
+   */
+  | {
+      readonly kind: 'inline';
+      readonly place: number;
+      readonly columns: readonly LeafColumn[];
+      readonly filtered: boolean;
+    }
   /** Fetched rows in a session's temporary table. */
   | {
       readonly kind: 'temp';
@@ -50,7 +58,7 @@ export function fromLeaf(table: PlanTable, leaf: Leaf, alias: string): Sql {
     case 'temp':
       return sql`pg_temp.${identifier(leaf.relation)} ${syntax(alias)}`;
     case 'inline':
-      return fetchedRows(table.id, leaf.columns, alias);
+      return fetchedRows(leaf.place, leaf.columns, alias);
   }
 }
 
