@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRecord } from '../core/json/is-record.ts';
+import { jsonKind } from '../core/json/json-kind.ts';
 import { MetadataError } from '../metadata/metadata-error.ts';
 import { apiLimits } from '../metadata/model/api-limits.ts';
 import { logicalModel, nativeQuery } from '../metadata/model/native-queries.ts';
@@ -203,8 +204,9 @@ const envelope = z.looseObject({
   type: z.string(),
   args: z.unknown(),
   version: z
-    .union([z.literal(1), z.literal(2)], {
-      error: ({ input }) => `expected 1 or 2, encountered ${String(input)}`,
+    .literal([1, 2], {
+      error: ({ input }) =>
+        `expected 1 or 2, encountered ${typeof input === 'number' ? input : jsonKind(input)}`,
     })
     .nullish(),
   resource_version: z.int().nullish(),

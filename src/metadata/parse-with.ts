@@ -31,12 +31,34 @@ const EXPECTED: Readonly<Record<string, readonly [what: string, kind: string]>> 
 
 function complaint(issue: Issue, value: unknown): string {
   if (issue.code === 'too_small' && issue.origin === 'string') return 'empty string not allowed';
+  if (issue.code === 'invalid_union') return unionComplaint(issue, value);
   const expected = issue.code === 'invalid_type' ? EXPECTED[issue.expected] : undefined;
   if (expected === undefined) return issue.message;
   const [what, kind] = expected;
   if (kind === 'Number' && typeof value === 'number')
     return `parsing ${what} failed, value is either floating or will cause over or underflow ${value}`;
   return `parsing ${what} failed, expected ${kind}, but encountered ${jsonKind(value)}`;
+}
+
+/** The complaint of the arm that takes this kind of value, else the kinds that the arms take. */
+function unionComplaint(
+  { errors, message }: Extract<Issue, { code: 'invalid_union' }>,
+  value: unknown,
+): string {
+  const own = errors.flat().filter((issue) => issue.path.length === 0);
+  const taken = own.map(takenBy);
+  const closest = own[taken.indexOf(null)];
+  if (closest !== undefined) return complaint(closest, value);
+  if (taken.length === 0) return message;
+  return `expected ${[...new Set(taken)].join(' or ')}, but encountered ${jsonKind(value)}`;
+}
+
+/** What would be taken instead; null where the kind of value is right and something else is not. */
+function takenBy(issue: Issue): string | null {
+  if (issue.code === 'invalid_type') return EXPECTED[issue.expected]?.[1] ?? issue.expected;
+  return issue.code === 'invalid_value'
+    ? issue.values.map((value) => JSON.stringify(value)).join(' or ')
+    : null;
 }
 
 /** JSONPath text of the keys, in Hasura's form: `.tables[0]['odd key']`. */

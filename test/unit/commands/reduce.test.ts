@@ -225,6 +225,25 @@ test.each([
     '$.args.source',
     'parsing Text failed, expected String, but encountered Number',
   ],
+  [
+    { type: 'pg_track_table', args: { table: null } },
+    '$.args.table',
+    'expected String or Object, but encountered Null',
+  ],
+  [{ type: 'pg_track_table', args: { table: '' } }, '$.args.table', 'empty string not allowed'],
+  [
+    {
+      type: 'pg_create_select_permission',
+      args: { table: 't', role: 'ann', permission: { columns: true, filter: {} } },
+    },
+    '$.args.permission.columns',
+    'expected "*" or Array, but encountered Boolean',
+  ],
+  [
+    { type: 'export_metadata', version: { toString: 1 }, args: {} },
+    '$.version',
+    'expected 1 or 2, encountered Object',
+  ],
   [{ type: 'bulk', args: {} }, '$.args', 'parsing [] failed, expected Array, but encountered Object'],
   [[], '$', 'parsing Object failed, expected Object, but encountered Array'],
 ])('%j is told what it is not', (request, path, error) => {
