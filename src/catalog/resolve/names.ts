@@ -3,10 +3,16 @@ import type { SourceMetadata, TableConfiguration } from '../../metadata/model.ts
 import type { Namespace, RootName, Table } from '../catalog.ts';
 import { PREDICATE_FUNCTIONS } from '../conditions/predicate-functions.ts';
 import { type BaseName, GRAPHQL_DEFAULT, HASURA_DEFAULT, type Spelling } from '../part/spelling.ts';
+import { Unresolvable } from './problems.ts';
 
 /** Whether GraphQL allows the name: names that begin with `__` are its own. */
 export function isGraphqlName(name: string): boolean {
   return /^(?!__)[_A-Za-z][_0-9A-Za-z]*$/.test(name);
+}
+
+/** Refuses a name that metadata gives and GraphQL does not allow. */
+export function requireGraphqlName(name: string): void {
+  if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
 }
 
 /** How names are spelled, as metadata and settings say it. */

@@ -7,7 +7,15 @@ import type { Column, Table } from '../catalog.ts';
 import { type FoundTable, type Introspection, isOfBytes } from '../introspection.ts';
 import { HASURA_DEFAULT } from '../part/spelling.ts';
 import { enumValuesOf } from './enums.ts';
-import { baseName, descriptionOf, isGraphqlName, own, rootNames, type SourceNames } from './names.ts';
+import {
+  baseName,
+  descriptionOf,
+  isGraphqlName,
+  own,
+  requireGraphqlName,
+  rootNames,
+  type SourceNames,
+} from './names.ts';
 import { attempt, Unresolvable } from './problems.ts';
 
 /** A tracked table with its columns and names, null when something is wrong with it; relationships and permissions come later. */
@@ -98,12 +106,11 @@ function resolveColumns(
     throw new Unresolvable(`configuration was given for the column "${unknown}", but no such column exists`);
   return real.columns.map((column) => {
     const config = own(configuration?.column_config, column.name);
+    const given = config?.custom_name ?? own(configuration?.custom_column_names, column.name);
+    if (given !== undefined) requireGraphqlName(given);
     return {
       name: column.name,
-      field:
-        config?.custom_name ??
-        own(configuration?.custom_column_names, column.name) ??
-        scope.names.spelling.field(column.name),
+      field: given ?? scope.names.spelling.field(column.name),
       type: column.type,
       notNull: column.notNull,
       generated: column.generated,
@@ -116,7 +123,7 @@ function resolveColumns(
   });
 }
 
-/** A column whose name GraphQL does not allow is left out of the schema, as in Hasura; joins may still use it. */
+/** A column whose own name GraphQL does not allow is left out of the schema, as in Hasura; joins may still use it. */
 function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
   const fields = new Map<string, Column>();
   for (const column of columns) {
@@ -136,7 +143,7 @@ function byField(columns: readonly Column[]): ReadonlyMap<string, Column> {
 function checkedRoots(root: Table['root']): Table['root'] {
   const names = Object.values(root).map(({ name }) => name);
   for (const [place, name] of names.entries()) {
-    if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+    requireGraphqlName(name);
     if (names.indexOf(name) < place)
       throw new Unresolvable(`two root fields of the table have the name "${name}"`);
   }

@@ -115,6 +115,14 @@ describe('inconsistent tables', () => {
     expect(
       reasons([{ table: 'author', configuration: { custom_column_names: { id: 'name' } } }])[0],
     ).toContain('"name"');
+    for (const configuration of [
+      { column_config: { name: { custom_name: 'its name' } } },
+      { custom_column_names: { name: 'its name' } },
+    ]) {
+      expect(reasons([{ table: 'author', configuration }])).toEqual([
+        'Inconsistent object: "its name" is not a valid GraphQL identifier',
+      ]);
+    }
     const configuration = { column_config: { nope: { custom_name: 'x' } } };
     expect(reasons([{ table: 'author', configuration }])).toEqual([
       'Inconsistent object: configuration was given for the column "nope", but no such column exists',

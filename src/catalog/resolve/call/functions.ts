@@ -8,7 +8,7 @@ import type { RootName, Table, TrackedFunction } from '../../catalog.ts';
 import type { FoundFunction, FunctionRef } from '../../introspect/found-functions.ts';
 import type { Introspection } from '../../introspection.ts';
 import { HASURA_DEFAULT } from '../../part/spelling.ts';
-import { descriptionOf, isGraphqlName, type SourceNames } from '../names.ts';
+import { descriptionOf, isGraphqlName, requireGraphqlName, type SourceNames } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 import type { TableScope } from '../tables.ts';
 
@@ -147,7 +147,7 @@ function rootNames(
 
 function checkedRoots(root: RootNames): RootNames {
   for (const { name } of [root.rows, root.aggregate]) {
-    if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+    requireGraphqlName(name);
   }
   if (root.rows.name === root.aggregate.name)
     throw new Unresolvable(`two root fields of the function have the name "${root.rows.name}"`);

@@ -7,7 +7,7 @@ import { codeParts, numberedParameter, UNCLOSED } from '../../../metadata/object
 import { argumentType } from '../../call/function-arguments.ts';
 import type { Callable, Column, GivenSlot, RootName, Table, TextPart } from '../../catalog.ts';
 import { modelOf, probeOf, valuesIn } from '../../introspect/native-text.ts';
-import { descriptionOf, isGraphqlName } from '../names.ts';
+import { descriptionOf, isGraphqlName, requireGraphqlName } from '../names.ts';
 import { attempt, Unresolvable } from '../problems.ts';
 import { ownLocaleIn, type TableScope } from '../tables.ts';
 
@@ -30,7 +30,7 @@ export function resolveQuery(
 ): NamedQuery | null {
   return attempt({ kind: 'native_query', source: source.name, entry }, problems, () => {
     const { root_field_name: name } = entry;
-    if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+    requireGraphqlName(name);
     const found = modelOf(source, entry);
     if (found === null) throw new Unresolvable(`The logical model ${returnedName(entry)} could not be found`);
     const { ref, fields, description } = found;
@@ -65,7 +65,7 @@ function callable(entry: NativeQueryMetadata, { found }: TableScope): Callable {
   const declared = Object.entries(entry.arguments ?? {});
   const names = declared.map(([name]) => name);
   const slots = declared.map(([name, { type: typeName, nullable, description }]): GivenSlot => {
-    if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+    requireGraphqlName(name);
     const type = found.queries.queryTypes.get(typeName);
     if (type === undefined) throw invalid(`type "${typeName}" does not exist`);
     return {

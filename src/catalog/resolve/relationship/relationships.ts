@@ -3,8 +3,8 @@ import type { TableMetadata } from '../../../metadata/model.ts';
 import type { Relationship, Table } from '../../catalog.ts';
 import type { Introspection } from '../../introspection.ts';
 import { claimFields, computedFieldsOf, type FieldsOf, type Taken } from '../call/computed-fields.ts';
-import { isGraphqlName, type SourceNames } from '../names.ts';
-import { attempt, type Subject, Unresolvable } from '../problems.ts';
+import { requireGraphqlName, type SourceNames } from '../names.ts';
+import { attempt, type Subject } from '../problems.ts';
 import { resolveLocal } from './local-relationships.ts';
 import { type RemoteScope, resolveRemote } from './remote-relationships.ts';
 
@@ -69,7 +69,7 @@ export function claimRelationship(
   taken: Taken,
 ): Relationship {
   const { name, kind } = relationship;
-  if (!isGraphqlName(name)) throw new Unresolvable(`"${name}" is not a valid GraphQL identifier`);
+  requireGraphqlName(name);
   const fields = kind === 'array' ? [name, spelling.field(`${name}_aggregate`)] : [name];
   claimFields(fields, `relationship "${name}"`, taken);
   return relationship;
