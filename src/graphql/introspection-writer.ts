@@ -20,8 +20,8 @@ import {
   TypeMetaFieldDef,
   TypeNameMetaFieldDef,
 } from 'graphql';
+import type { Steps } from '../core/waiting/slices.ts';
 import type { Fragments } from '../plan/operation/fragments.ts';
-import type { Steps } from './slices.ts';
 
 /** What the fields of an introspection are written from. */
 export interface IntrospectionScope {

@@ -11,11 +11,11 @@ import {
 } from 'graphql';
 import { NearjoinError } from '../core/errors.ts';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import type { Steps } from '../core/waiting/slices.ts';
 import { type Fragments, fragmentsOf } from '../plan/operation/fragments.ts';
 import { IntrospectionBudget } from './introspection-budget.ts';
 import { checkSelections } from './introspection-check.ts';
 import { writeIntrospection } from './introspection-writer.ts';
-import type { Steps } from './slices.ts';
 
 /** The operation whose introspection fields are wanted. */
 export interface IntrospectionRequest {

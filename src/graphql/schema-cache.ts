@@ -5,13 +5,13 @@ import type { JsonText } from '../core/json/json-text.ts';
 import { keptIn } from '../core/kept-in.ts';
 import type { RoleName } from '../core/names.ts';
 import type { Clock } from '../core/waiting/clock.ts';
+import { inSlices } from '../core/waiting/slices.ts';
 import { Stop, type StopSignal } from '../core/waiting/stop-signal.ts';
 import { Turns } from '../core/waiting/turns.ts';
 import { visibleEntities } from '../plan/root/entities.ts';
 import { executeIntrospection, type IntrospectionRequest } from './introspection.ts';
 import { schemaSteps } from './schema.ts';
 import { sdlSteps } from './sdl.ts';
-import { inSlices } from './slices.ts';
 
 /** A role's name can be the client's invention; those that are asked for again and again are fewer than this. */
 const KEPT_SCHEMAS = 100;

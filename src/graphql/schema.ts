@@ -19,6 +19,7 @@ import {
 import type { Catalog, Source } from '../catalog/catalog.ts';
 import { keptIn } from '../core/kept-in.ts';
 import type { RoleName, SourceName } from '../core/names.ts';
+import { atOnce, type Steps } from '../core/waiting/slices.ts';
 import { type RootType, rootFieldsOf, visibleTable, visibleTables } from '../plan/role/visible.ts';
 import { functionFieldsOf } from '../plan/role/visible-calls.ts';
 import { NO_QUERIES, namespaceTypeOf } from '../plan/role/visible-roots.ts';
@@ -27,7 +28,6 @@ import { federationFields } from './schema/federation.ts';
 import { sorted, TypeRegistry } from './schema/named.ts';
 import { type Field, TableTypes } from './schema/tables.ts';
 import { ValueTypes } from './schema/values.ts';
-import { atOnce, type Steps } from './slices.ts';
 
 /**
  * What one role may ask, with the names, types, descriptions and order of Hasura v2. Used for introspection and by

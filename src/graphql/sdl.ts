@@ -8,9 +8,9 @@ import {
   printType,
 } from 'graphql';
 import { type JsonText, jsonText } from '../core/json/json-text.ts';
+import type { Steps } from '../core/waiting/slices.ts';
 import type { VisibleTable } from '../plan/role/visible.ts';
 import { ENTITIES, ENTITY, SERVICE } from '../plan/root/entities.ts';
-import type { Steps } from './slices.ts';
 
 /** What a federation adds itself. */
 const ITS_OWN: ReadonlySet<string> = new Set(['_Service', '_Any', ENTITY]);

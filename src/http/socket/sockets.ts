@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Snapshot } from '../../catalog/watch.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { systemClock } from '../../core/waiting/clock.ts';
+import { inSlices, type Steps } from '../../core/waiting/slices.ts';
 import { namesIn } from '../headers.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import type { CorsPolicy } from '../server/cors.ts';
@@ -149,7 +150,15 @@ export class Sockets {
     const { signal } = this.#closed;
     while (!signal.aborted) {
       await systemClock.delay(this.#options.keepAliveMs, signal);
-      for (const connection of this.#open.values()) connection.beat();
+      await inSlices(this.#beats(), systemClock);
+    }
+  }
+
+  /** Each takes little, but there may be thousands. */
+  *#beats(): Steps<void> {
+    for (const connection of this.#open.values()) {
+      connection.beat();
+      yield;
     }
   }
 

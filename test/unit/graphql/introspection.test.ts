@@ -7,10 +7,10 @@ import {
 } from 'graphql';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
+import { atOnce } from '../../../src/core/waiting/slices.ts';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { SchemaCache } from '../../../src/graphql/schema-cache.ts';
-import { atOnce } from '../../../src/graphql/slices.ts';
 import { buildSchema } from '../../support/build-schema.ts';
 import { catalogOf, database, source, table } from '../catalog/found.ts';
 import { SHOP } from '../plan/plan-for.ts';

@@ -4,10 +4,10 @@ import type { Catalog } from '../../../src/catalog/catalog.ts';
 import { typeNamesOf } from '../../../src/catalog/resolve/names.ts';
 import { tableKey } from '../../../src/core/names.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
+import { atOnce } from '../../../src/core/waiting/slices.ts';
 import { Stop } from '../../../src/core/waiting/stop-signal.ts';
 import { executeIntrospection } from '../../../src/graphql/introspection.ts';
 import { SchemaCache } from '../../../src/graphql/schema-cache.ts';
-import { atOnce } from '../../../src/graphql/slices.ts';
 import { buildSchema } from '../../support/build-schema.ts';
 import { catalogOf, database, remote, source, table } from '../catalog/found.ts';
 

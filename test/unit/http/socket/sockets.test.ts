@@ -36,8 +36,18 @@ afterEach(async () => {
   for (const end of endings.toReversed()) await end();
 });
 
+const LIMITS = {
+  initMs: 60_000,
+  operations: 100,
+  requestMs: 60_000,
+  pendingBytes: 100_000,
+  silentMs: 60_000,
+};
+
 /** A client of sockets that refuse every operation, unless `more` says otherwise. */
-async function opened(more: object = {}): Promise<{ client: WebSocket; raw: Socket; sockets: Sockets }> {
+async function opened(
+  more: object = {},
+): Promise<{ client: WebSocket; raw: Socket; sockets: Sockets; another: () => Promise<void> }> {
   const server = createServer();
   const sockets = new Sockets({
     authenticator: { authenticate: () => sessionOf('user', new Map()) },
@@ -50,7 +60,7 @@ async function opened(more: object = {}): Promise<{ client: WebSocket; raw: Sock
     cors: { kind: 'any' },
     log: { info: () => undefined },
     showsInternal: () => false,
-    limits: { initMs: 60_000, operations: 100, requestMs: 60_000, pendingBytes: 100_000, silentMs: 60_000 },
+    limits: LIMITS,
     unsent: { add: () => () => undefined },
     arriving: { hold: () => ({ grow: () => undefined, end: () => undefined }) },
     keepAliveMs: 60_000,
@@ -69,7 +79,12 @@ async function opened(more: object = {}): Promise<{ client: WebSocket; raw: Sock
     () => client.terminate(),
   );
   await once(client, 'open');
-  return { client, raw: await raw, sockets };
+  const another = async (): Promise<void> => {
+    const other = new WebSocket(url, 'graphql-transport-ws');
+    endings.push(() => other.terminate());
+    await once(other, 'open');
+  };
+  return { client, raw: await raw, sockets, another };
 }
 
 function subscribeMany(client: WebSocket): void {
@@ -192,6 +207,27 @@ test('subscriptions are planned anew for another schema in turns of their own, a
   await poll('all are planned anew', () => turns.length === 2 * MANY);
   expect(new Set(turns.slice(MANY)).size).toBe(MANY);
   expect(readingThen.slice(MANY)).toEqual(Array.from({ length: MANY }, (_, at) => at));
+});
+
+test('signs of life that take long together leave turns to others', async () => {
+  const { sockets, another } = await opened({
+    keepAliveMs: 20,
+    limits: {
+      ...LIMITS,
+      // Asked for with each sign of life.
+      get silentMs() {
+        turns.push(turn);
+        const untilMs = performance.now() + 15;
+        while (performance.now() < untilMs);
+        return 60_000;
+      },
+    },
+  });
+  await another();
+  await poll('both are open', () => sockets.size === 2);
+  turns = [];
+  await poll('both have had two', () => turns.length >= 4);
+  expect(new Set(turns.slice(0, 4)).size).toBe(4);
 });
 
 test('a client that has not said who it is may not say much', async () => {

@@ -1,5 +1,5 @@
-import type { Clock } from '../core/waiting/clock.ts';
-import { nextTurn } from '../core/waiting/next-turn.ts';
+import type { Clock } from './clock.ts';
+import { nextTurn } from './next-turn.ts';
 
 /** Work that can be interrupted after each of its steps. */
 export type Steps<T> = Generator<void, T>;

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { inSlices, type Steps } from '../../../src/graphql/slices.ts';
-import { Wire } from '../../support/wire.ts';
+import { inSlices, type Steps } from '../../../../src/core/waiting/slices.ts';
+import { Wire } from '../../../support/wire.ts';
 
 test('what came during the first slice is read before the second', async () => {
   const wire = await Wire.open();
