@@ -101,6 +101,22 @@ test('a role that is a member of the tables’ owner, and owns the publication',
   expect(rows).toHaveLength(0);
 });
 
+test('a source that takes no writes is told as such, and its feeds with what they last were', async () => {
+  const { rig: feed, sourceUrl } = await open(() => []);
+  feed.start({ sourceUrl });
+  await feed.ready();
+  const readOnly = `${sourceUrl}?options=${encodeURIComponent('-c default_transaction_read_only=on')}`;
+  const client = new pg.Client({ connectionString: readOnly });
+  await client.connect();
+  try {
+    const { barred, feeds } = await readCacheStatus(client);
+    expect(barred).toMatch(/^the source database takes no writes: .* default_transaction_read_only is on/);
+    expect([...feeds.keys()]).toEqual(['pg2']);
+  } finally {
+    await client.end();
+  }
+});
+
 test('a role that may not make the schema on the source is told of before any feed is there, and of its cure', async () => {
   const { rig: feed, sourceUrl } = await open(() => []);
   const { username: role } = new URL(sourceUrl);

@@ -2,7 +2,7 @@ import type { SourceName } from '../../core/names.ts';
 import { isLsnText, type Lsn, parseLsn } from '../../core/position/lsn.ts';
 import { historyName } from '../../core/position/token.ts';
 import { isNoTable, sqlStateOf } from '../../core/postgres/sql-state.ts';
-import { madeByNewer, mayNotCreate } from '../barred.ts';
+import { madeByNewer, mayNotCreate, takesNoWrites } from '../barred.ts';
 import { type Queryable, rowOf } from '../queryable.ts';
 import { VERSIONS } from '../schema-versions.ts';
 import type { CacheStatus, CacheTable, FeedStatus, TableState } from './cache-table.ts';
@@ -83,6 +83,7 @@ interface Facts {
   readonly now: string;
   readonly hasFeeds: boolean;
   readonly isBarred: boolean;
+  readonly isReadOnly: boolean;
   readonly role: string;
   readonly database: string;
 }
@@ -93,14 +94,20 @@ const FACTS = `
     select from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'nearjoin' and c.relname = 'feed') as "hasFeeds",
     to_regnamespace('nearjoin') is null and not has_database_privilege(current_database(), 'create') as "isBarred",
+    current_setting('transaction_read_only') = 'on' as "isReadOnly",
     quote_ident(current_user) as role, quote_ident(current_database()) as database`;
 
 /** Reads what a source database says of its feeds, in one snapshot; no schema `nearjoin` there means no feeds. */
 export async function readCacheStatus(client: Queryable): Promise<CacheStatus> {
-  const { now, hasFeeds, isBarred, ...who } = await rowOf<Facts>(client, FACTS);
-  const found = hasFeeds ? await readFeeds(client) : null;
-  const barred = isBarred ? mayNotCreate(who) : null;
-  return found ?? { now: Number(now), owner: null, feeds: new Map(), barred };
+  const facts = await rowOf<Facts>(client, FACTS);
+  const found = facts.hasFeeds ? await readFeeds(client) : null;
+  const status = found ?? { now: Number(facts.now), owner: null, feeds: new Map(), barred: null };
+  return { ...status, barred: status.barred ?? obstacleIn(facts) };
+}
+
+function obstacleIn({ isReadOnly, isBarred, ...who }: Facts): string | null {
+  if (isReadOnly) return takesNoWrites();
+  return isBarred ? mayNotCreate(who) : null;
 }
 
 /** Null when the schema was dropped a moment ago. */
