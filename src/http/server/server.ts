@@ -42,8 +42,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   // Every body arrives as text, whatever its content type: routes parse JSON themselves, some without losing digits.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', ({ headers }, message, done) => {
-    const coding = headers['content-encoding'];
-    if (coding !== undefined && coding !== 'identity')
+    if (!/^(?:identity)?$/i.test(headers['content-encoding'] ?? ''))
       done(new RefusedError(415, 'bad-request', 'the body must be sent without a content-encoding'));
     else readBody(message, options, done);
   });

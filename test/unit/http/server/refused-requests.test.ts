@@ -146,6 +146,8 @@ describe('what is a request is answered', () => {
     ['of no content type', []],
     ['of what is no content type', ['Content-Type: json']],
     ['of an empty content type', ['Content-Type: ']],
+    ['of no coding by name', ['Content-Encoding: Identity']],
+    ['of an empty coding', ['Content-Encoding: ']],
   ])('%s', async (_, headers) => {
     expect(await answersTo(post(headers, '{"a":"ä"}'))).toMatch(/^HTTP\/1.1 200 [^]*\{"a":"ä"\}$/);
   });
