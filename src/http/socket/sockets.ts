@@ -97,7 +97,7 @@ export class Sockets {
   /** Asks every client to connect again, and waits a moment for their goodbyes. */
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#restart('the server is shutting down');
+    await this.#restart('the server is shutting down');
     const deadline = systemClock.monotonicMs() + CLOSE_MS;
     while (this.#open.size > 0 && systemClock.monotonicMs() < deadline) await systemClock.delay(20);
     if (this.#open.size > 0)
@@ -168,7 +168,7 @@ export class Sockets {
       const { resourceVersion } = catalog;
       const isOther = version !== null && resourceVersion !== version;
       if (isOther && this.#options.closesOnMetadataChange)
-        this.#restart('Server state changed, restarting the server');
+        await this.#restart('Server state changed, restarting the server');
       else if (version !== null) await this.#replan();
       version = resourceVersion;
     }
@@ -176,12 +176,26 @@ export class Sockets {
 
   /** All are held first: what is read meanwhile would be by the old permissions, or fail over the old schema. */
   async #replan(): Promise<void> {
-    for (const connection of this.#open.values()) connection.hold();
-    for (const connection of this.#open.values()) await connection.replan();
+    const connections = this.#held();
+    for (const connection of connections) await connection.replan();
   }
 
-  #restart(reason: string): void {
-    for (const connection of this.#open.values()) connection.restart(reason);
+  async #restart(reason: string): Promise<void> {
+    await inSlices(restarts(this.#held(), reason), systemClock);
+  }
+
+  /** Those of now: who comes back meanwhile has come back. */
+  #held(): readonly Connection[] {
+    const connections = [...this.#open.values()];
+    for (const connection of connections) connection.hold();
+    return connections;
+  }
+}
+
+function* restarts(connections: readonly Connection[], reason: string): Steps<void> {
+  for (const connection of connections) {
+    connection.restart(reason);
+    yield;
   }
 }
 

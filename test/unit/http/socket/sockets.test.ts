@@ -209,6 +209,31 @@ test('subscriptions are planned anew for another schema in turns of their own, a
   expect(readingThen.slice(MANY)).toEqual(Array.from({ length: MANY }, (_, at) => at));
 });
 
+/** As much as hundreds of sockets ask for. */
+function work(): void {
+  turns.push(turn);
+  const untilMs = performance.now() + 15;
+  while (performance.now() < untilMs);
+}
+
+test('sockets that take long to close together leave turns to others', async () => {
+  const changes = new Notifier();
+  const { sockets, another } = await opened({
+    closesOnMetadataChange: true,
+    log: { info: ({ event }: { event: string }) => event === 'closed' && work() },
+    catalogs: async function* (signal: AbortSignal) {
+      yield { catalog: { resourceVersion: 1 } };
+      await changes.wait(signal);
+      yield { catalog: { resourceVersion: 2 } };
+    },
+  });
+  await another();
+  await poll('both are open', () => sockets.size === 2);
+  changes.notify();
+  await poll('both are closed', () => sockets.size === 0);
+  expect(new Set(turns).size).toBe(2);
+});
+
 test('signs of life that take long together leave turns to others', async () => {
   const { sockets, another } = await opened({
     keepAliveMs: 20,
@@ -216,9 +241,7 @@ test('signs of life that take long together leave turns to others', async () => 
       ...LIMITS,
       // Asked for with each sign of life.
       get silentMs() {
-        turns.push(turn);
-        const untilMs = performance.now() + 15;
-        while (performance.now() < untilMs);
+        work();
         return 60_000;
       },
     },
