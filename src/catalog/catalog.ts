@@ -166,7 +166,6 @@ export interface RootName {
 export interface Table extends Pick<Column, 'ownLocale'> {
   readonly source: SourceName;
   readonly ref: TableRef;
-  readonly kind: 'table' | 'view' | 'materialized-view' | 'foreign-table' | 'partitioned-table';
   readonly spelling: Spelling;
   /** Type name in GraphQL, source customization applied: `user`, `tpref_user_tsuff`. */
   readonly typeName: string;

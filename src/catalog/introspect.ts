@@ -58,7 +58,6 @@ type ColumnRow = readonly [
   typeSql: string,
   notNull: boolean,
   generated: boolean,
-  identity: boolean,
   comment: string | null,
   loose: boolean,
   locale: string | null,
@@ -233,12 +232,12 @@ function grouped<Row, Key, T>(
 }
 
 function columnOf(
-  [, name, typeOid, typeSql, notNull, generated, identity, comment, loose, locale]: ColumnRow,
+  [, name, typeOid, typeSql, notNull, generated, comment, loose, locale]: ColumnRow,
   types: TypeBook,
 ): FoundColumn {
   const type = types.type(typeOid, typeSql);
   const collation = { ...(loose ? { loose } : {}), ...(locale === null ? {} : { locale }) };
-  return { name, type, notNull, generated, identity, comment, ...collation };
+  return { name, type, notNull, generated, comment, ...collation };
 }
 
 function keyOf([, , primary, replicaIdentity, columns]: IndexRow): FoundKey {

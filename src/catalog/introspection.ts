@@ -1,6 +1,6 @@
 import type { SourceName, TableRef } from '../core/names.ts';
 import type { DatabaseIdentity } from '../core/postgres/database-identity.ts';
-import type { ColumnType, KnownTypes, Table } from './catalog.ts';
+import type { ColumnType, KnownTypes } from './catalog.ts';
 import type { FoundFunction } from './introspect/found-functions.ts';
 
 /** A column as the database describes it. */
@@ -10,8 +10,6 @@ export interface FoundColumn {
   readonly notNull: boolean;
   /** Computed from other columns; replication may leave it out. */
   readonly generated: boolean;
-  /** Numbered by the database (`generated … as identity`). */
-  readonly identity: boolean;
   readonly comment: string | null;
   /** See `Column.loose`. */
   readonly loose?: true;
@@ -40,7 +38,7 @@ export interface FoundForeignKey {
 /** A table or view as the database describes it. */
 export interface FoundTable {
   readonly ref: TableRef;
-  readonly kind: Table['kind'];
+  readonly kind: 'table' | 'view' | 'materialized-view' | 'foreign-table' | 'partitioned-table';
   readonly comment: string | null;
   readonly columns: readonly FoundColumn[];
   readonly keys: readonly FoundKey[];
@@ -63,7 +61,6 @@ export interface ServerFacts extends DatabaseIdentity {
   readonly locale: string;
   readonly walLevel: string;
   readonly inRecovery: boolean;
-  readonly superuser: boolean;
   readonly mayReplicate: boolean;
   /** Make publications; or an administrator has made one for us. */
   readonly mayPublish: boolean;

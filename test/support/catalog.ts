@@ -180,7 +180,6 @@ function tableOf({ source, name, spec, columns }: TableMaking): Table {
   return {
     source,
     ref: { schema, name },
-    kind: 'table',
     spelling: HASURA_DEFAULT,
     typeName,
     derivedType: (ending) => `${typeName}${ending}`,

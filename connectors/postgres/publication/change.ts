@@ -1,6 +1,6 @@
 import { messageOf } from '../../../src/core/errors.ts';
 import { type TableRef, tableKey } from '../../../src/core/names.ts';
-import { lockHolderSql } from '../../../src/core/postgres/lock-holder.ts';
+import { LOCK_HOLDER_SQL } from '../../../src/core/postgres/lock-holder.ts';
 import { quoteIdentifier, quoteTable } from '../../../src/core/postgres/quote-identifier.ts';
 import { systemClock } from '../../../src/core/waiting/clock.ts';
 import { ConnectorError, type Published } from '../../connector.ts';
@@ -136,7 +136,7 @@ async function lockedBySomebody(admin: AdminPool, table: TableRef): Promise<stri
 
 /** Who has, or waits for, what keeps a publication from taking a table in or letting it go: a vacuum, an index build, a change of it. */
 const LOCKED_BY = `
-  select string_agg(${lockHolderSql('a')}, ', ' order by l.pid) as who
+  select string_agg(${LOCK_HOLDER_SQL}, ', ' order by l.pid) as who
   from (
     select distinct pid from pg_locks
     where locktype = 'relation' and relation = to_regclass($1)

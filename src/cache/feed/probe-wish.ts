@@ -1,3 +1,4 @@
+import type { Notification } from 'pg';
 import { isRecord } from '../../core/json/is-record.ts';
 import { jsonIn } from '../../core/json/json-in.ts';
 import type { SourceName } from '../../core/names.ts';
@@ -26,12 +27,9 @@ export function wishText({ target, stored, hurried }: ProbeWish): string {
 }
 
 /** Reads what came over a listening session; null when it is no wish: anybody may notify. */
-export function readWish(message: {
-  readonly channel: string;
-  readonly payload?: string | undefined;
-}): ProbeWish | null {
-  if (message.channel !== CHANNEL || message.payload === undefined) return null;
-  const said = jsonIn(message.payload);
+export function readWish({ channel, payload }: Pick<Notification, 'channel' | 'payload'>): ProbeWish | null {
+  if (channel !== CHANNEL || payload === undefined) return null;
+  const said = jsonIn(payload);
   const { target, stored, hurried } = isRecord(said) ? said : {};
   if (typeof target !== 'string' || typeof stored !== 'boolean') return null;
   // Versions that do not say so want it.

@@ -1,3 +1,4 @@
+import type { Notification } from 'pg';
 import { type SourceName, schemasAndNames, type TableRef } from '../../core/names.ts';
 import type { SourceTime } from '../../core/position/watermark.ts';
 import { keptStatement, type Queryable, rowsOf } from '../queryable.ts';
@@ -31,11 +32,11 @@ export function requestResume(client: Queryable, target: SourceName): Promise<bo
 }
 
 /** The target whose feed is to go on; null when a message of a listening session speaks of something else. */
-export function readResumed(message: {
-  readonly channel: string;
-  readonly payload?: string | undefined;
-}): SourceName | null {
-  return message.channel === RESUMED ? (message.payload ?? null) : null;
+export function readResumed({
+  channel,
+  payload,
+}: Pick<Notification, 'channel' | 'payload'>): SourceName | null {
+  return channel === RESUMED ? (payload ?? null) : null;
 }
 
 /** Asks for a fresh copy of the named tables, or with no names of everything over a new slot. False when nothing matches. */

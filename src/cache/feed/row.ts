@@ -3,7 +3,7 @@ import { formatLsn, isLsnText, type Lsn, parseLsn } from '../../core/position/ls
 import type { SourceTime } from '../../core/position/watermark.ts';
 import type { Commit } from '../../core/rows/change.ts';
 import { keptStatement, type Queryable, rowOf, rowsOf } from '../queryable.ts';
-import type { FeedState } from '../status/cache-table.ts';
+import type { FeedState, FeedStatus } from '../status/cache-table.ts';
 import { told, toldSql } from '../told.ts';
 
 /** A feed under one leader: every write names both, so that a replaced leader's writes do nothing. */
@@ -21,13 +21,20 @@ export interface StoredIdentity {
   readonly startedAt: string | null;
 }
 
-/** The newest watermark row; `position` is null while the cache is unusable. */
-export interface StoredWatermark {
-  readonly seq: bigint;
+/** What a watermark says; no position means that the cache must not be used. */
+export interface Mark {
   readonly position: Lsn | null;
   readonly freshAsOf: SourceTime | null;
-  /** The last commit up to the position that the stream told of; null when it had told of none. */
+  /**
+   * The last commit up to the position that the stream told of; null when it had told of none. When the stream is opened anew, it
+   * must be in the target's history.
+   */
   readonly lastCommit: Commit | null;
+}
+
+/** The newest watermark row. */
+export interface StoredWatermark extends Mark {
+  readonly seq: bigint;
 }
 
 /** What a leader reads when it starts. */
@@ -169,17 +176,16 @@ export async function saveLastError(client: Queryable, lease: FeedLease, error: 
   );
 }
 
+type Sample = Pick<
+  FeedStatus,
+  'targetPosition' | 'retainedWalBytes' | 'transactionsApplied' | 'changesApplied'
+>;
+
 /** What a leader tells once a second; it also renews the lease. False when the lease is lost. */
 export async function renewLease(
   client: Queryable,
   lease: FeedLease,
-  sample: {
-    readonly targetPosition: Lsn | null;
-    readonly retainedWalBytes: number | null;
-    readonly transactionsApplied: number;
-    readonly changesApplied: number;
-    readonly early: EarlyWork | null;
-  },
+  sample: Sample & { readonly early: EarlyWork | null },
 ): Promise<boolean> {
   const { rowCount } = await client.query(
     keptStatement(`update nearjoin.feed set target_position = coalesce($3, target_position), retained_wal_bytes = $4,

@@ -50,11 +50,7 @@ const KEPT = 50;
 export async function requestVerification(
   client: Queryable,
   target: SourceName,
-  asked: {
-    readonly tables: readonly TableRef[] | null;
-    readonly repair: boolean;
-    readonly rowsPerSecond: number | null;
-  },
+  asked: Pick<Verification, 'tables' | 'repair' | 'rowsPerSecond'>,
 ): Promise<Verification | null> {
   const [made] = await rowsOf<Verification>(
     client,
@@ -116,7 +112,7 @@ export async function finishVerification(
   client: Queryable,
   lease: FeedLease,
   { id, tables }: Pick<Verification, 'id' | 'tables'>,
-  { reason, report }: { readonly reason: string | null; readonly report: readonly TableVerification[] },
+  { reason, report }: Pick<Verification, 'reason' | 'report'>,
 ): Promise<void> {
   const isTold = tables === null && reason === null && !report.some(({ state }) => state === 'failed');
   await client.query(

@@ -1,8 +1,8 @@
-import type { SourceName, TableRef } from '../../core/names.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import { type Cell, type Row, rowOf } from '../../core/rows/row.ts';
 import { inCache } from '../names.ts';
 import type { CacheShape } from '../table/ddl.ts';
+import type { Generation } from '../table/stored.ts';
 import {
   CarriedWrite,
   keyPositions,
@@ -120,13 +120,7 @@ function fromCopy(
 }
 
 /** Notes that the target's table was truncated: what the copy has read or may still read is gone, and what follows comes as changes. */
-export function markTruncated({
-  target,
-  table,
-}: {
-  readonly target: SourceName;
-  readonly table: TableRef;
-}): WriteStatement {
+export function markTruncated({ target, table }: Pick<Generation, 'target' | 'table'>): WriteStatement {
   return write(
     `update nearjoin.cache_table set overlay_truncated = true
      where target = $1 and schema_name = $2 and table_name = $3`,

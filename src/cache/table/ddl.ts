@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { SourceName } from '../../core/names.ts';
-import { lockHolderSql } from '../../core/postgres/lock-holder.ts';
+import { LOCK_HOLDER_SQL } from '../../core/postgres/lock-holder.ts';
 import { quoteIdentifier } from '../../core/postgres/quote-identifier.ts';
 import type { IndexColumn } from '../../core/rows/index-column.ts';
 import { inCache, inStage } from '../names.ts';
@@ -198,7 +198,7 @@ export interface Orphan {
  */
 export const ORPHANS_SQL = keptStatement(`
   with held as (
-    select l.relation, string_agg(distinct ${lockHolderSql('a')}, ', ') as holders
+    select l.relation, string_agg(distinct ${LOCK_HOLDER_SQL}, ', ') as holders
     from pg_locks l join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid
     where d.datname = current_database() and l.locktype = 'relation' and l.mode <> 'SIReadLock'
     group by l.relation

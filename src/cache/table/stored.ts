@@ -219,7 +219,7 @@ export type StoredFields = Readonly<Record<string, string | number | boolean | n
 /** Changes some fields of a stored table. */
 export async function updateStoredTable(
   client: Queryable,
-  table: { readonly target: SourceName; readonly table: TableRef },
+  table: Pick<Generation, 'target' | 'table'>,
   fields: StoredFields,
 ): Promise<void> {
   await client.query(updateSql(table, fields));
@@ -227,7 +227,7 @@ export async function updateStoredTable(
 
 /** The same as a statement without parameters, to be sent with others. */
 export function updateSql(
-  { target, table }: { readonly target: SourceName; readonly table: TableRef },
+  { target, table }: Pick<Generation, 'target' | 'table'>,
   fields: StoredFields,
 ): string {
   const sets = Object.entries(fields).map(([name, value]) => {

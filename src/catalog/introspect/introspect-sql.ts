@@ -44,7 +44,6 @@ const facts = (maySeeSystem: boolean): string => `
     'locale', ${DATABASE_LOCALE},
     'walLevel', current_setting('wal_level'),
     'inRecovery', pg_is_in_recovery(),
-    'superuser', r.rolsuper,
     'mayReplicate', r.rolsuper or r.rolreplication or coalesce(pg_has_role(to_regrole('rds_replication'), 'usage'), false),
     'mayPublish', has_database_privilege(current_database(), 'create')
       or exists (select from pg_publication where pubname like '${OUR_PUBLICATIONS}'),
@@ -68,12 +67,12 @@ select coalesce(json_agg(json_build_array(
   from relations c
   left join pg_description d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0`;
 
-/** One array per column: table oid, name, type oid, type as SQL, not null, generated, identity, comment, loose, locale of its own. */
+/** One array per column: table oid, name, type oid, type as SQL, not null, generated, comment, loose, locale of its own. */
 export const COLUMNS_SQL = `
 with relations as materialized (${RELATIONS})
 select coalesce(json_agg(json_build_array(
          a.attrelid::int8, a.attname, a.atttypid::int8, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-         a.attgenerated <> '', a.attidentity <> '', d.description,
+         a.attgenerated <> '', d.description,
          not coalesce(l.collisdeterministic, true),
          case when l.collprovider <> 'd' then ${COLLATION_LOCALE} end) order by a.attrelid, a.attnum), '[]') as answer
   from relations c

@@ -48,13 +48,7 @@ function endpointOf(entry: RestEndpoint, { query_collections: collections = [] }
   };
 }
 
-function onlyOperation({
-  name,
-  query,
-}: {
-  readonly name: string;
-  readonly query: string;
-}): OperationDefinitionNode {
+function onlyOperation({ name, query }: Pick<Endpoint, 'name' | 'query'>): OperationDefinitionNode {
   const [only, ...others] = parse(query, { noLocation: true }).definitions;
   if (only?.kind !== 'OperationDefinition' || others.length > 0)
     throw new Unresolvable(`query with name ${name} has multiple definitions.`);

@@ -64,7 +64,6 @@ function resolveTable(source: string, tracked: TableMetadata, scope: TableScope)
   return {
     source,
     ref: real.ref,
-    kind: real.kind,
     spelling,
     typeName: names.type(spelling.typeBase(base)),
     derivedType,

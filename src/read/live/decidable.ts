@@ -3,7 +3,7 @@ import { baseType, type Operator } from '../../catalog/conditions/operators.ts';
 import type { SourceName } from '../../core/names.ts';
 import { computedIn } from '../../plan/computed-parts.ts';
 import { filtersOfRoot, placesIn } from '../../plan/places-in.ts';
-import type { Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
+import type { ColumnComparison, Join, OrderItem, PlanTable, Predicate, RootField } from '../../plan/plan.ts';
 import { conditionsIn, conjuncts } from '../../plan/predicates.ts';
 import { isLeaky } from '../../sql/condition/leaky.ts';
 import { isCaseless } from '../../sql/live/folded-keys.ts';
@@ -108,13 +108,7 @@ function decidesAlike(leaf: Predicate, known: ReadonlySet<number>): boolean {
   }
 }
 
-function comparesAlike({
-  column,
-  operator,
-}: {
-  readonly column: Column;
-  readonly operator: string;
-}): boolean {
+function comparesAlike({ column, operator }: Pick<ColumnComparison, 'column' | 'operator'>): boolean {
   const isSorted = RANGES.has(operator) && sortsApart(column) && !isOfExtension(column);
   return !isLoose(column) && !isSorted && !isByLocale(column, operator);
 }

@@ -1,4 +1,5 @@
 import { must } from '../../core/assert.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import { GAP_MARK } from '../../sql/shape/gap.ts';
 import { RowTooLarge } from '../wire/failure.ts';
 import type { WireRow } from '../wire/request.ts';
@@ -53,8 +54,7 @@ export class GapText {
     const comma = cell.indexOf(0x2c, start);
     const place = Number(cell.toString('latin1', start + 1, comma));
     const text = cell.toString('utf8', comma + 1, end - 1);
-    const known = this.#keys.get(place) ?? new Map<string, number>();
-    this.#keys.set(place, known);
+    const known = keptIn(this.#keys, place, () => new Map());
     const key = known.get(text) ?? known.size;
     known.set(text, key);
     return { start, end, place, key };

@@ -8,7 +8,6 @@ export class PostgresError extends Error {
   readonly state: string;
   /** The server's function that raised it: the same in every language. */
   readonly routine: string;
-  readonly detail: string | null;
   /** The statement that it is about is one that a function makes. */
   readonly isWithinFunction: boolean;
   /** Ended by a cancel request that was meant for another request of the same session. */
@@ -19,7 +18,6 @@ export class PostgresError extends Error {
     this.name = 'PostgresError';
     this.state = fields.get('C') ?? 'XX000';
     this.routine = fields.get('R') ?? '';
-    this.detail = fields.get('D') ?? null;
     this.isWithinFunction = fields.has('q');
     this.bystander = bystander;
   }
@@ -70,13 +68,11 @@ export class RequestTooLarge extends Error {
 
 /** A row was longer than the limit. */
 export class RowTooLarge extends Error {
-  readonly bytes: number;
   readonly limit: number;
 
   constructor(bytes: number, limit: number) {
     super(`a row of ${bytes} bytes is over the limit of ${limit}`);
     this.name = 'RowTooLarge';
-    this.bytes = bytes;
     this.limit = limit;
   }
 }

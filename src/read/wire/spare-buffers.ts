@@ -1,3 +1,5 @@
+import { keptIn } from '../../core/kept-in.ts';
+
 /** Node cuts what is not longer from blocks of its own. */
 const CUT_BYTES = 4096;
 const SMALLEST_BYTES = 2 * CUT_BYTES;
@@ -32,9 +34,7 @@ export class SpareBuffers {
     if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return;
     if (this.#keptBytes + memory.byteLength > KEPT_BYTES) return;
     this.#keptBytes += memory.byteLength;
-    const others = this.#spare.get(memory.byteLength);
-    if (others === undefined) this.#spare.set(memory.byteLength, [memory]);
-    else others.push(memory);
+    keptIn(this.#spare, memory.byteLength, () => []).push(memory);
   }
 
   #ready(length: number): ArrayBuffer | undefined {

@@ -1,8 +1,8 @@
+import type { Mark } from '../../cache/feed/row.ts';
 import { type Lsn, maxLsn } from '../../core/position/lsn.ts';
 import type { Probe, SourceTime } from '../../core/position/watermark.ts';
 import type { Commit } from '../../core/rows/change.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
-import type { Mark } from '../write/applier.ts';
 
 interface Waiter {
   readonly position: Lsn;

@@ -55,10 +55,18 @@ interface Prepared {
   readonly remaining: Remaining;
 }
 
-/** What a stream is followed with. */
-interface Parts {
+/** A stream that is open, and what it began with. */
+interface Opened {
   readonly applier: Applier;
   readonly stream: ChangeStream;
+  readonly start: Start;
+  readonly stage: StageLimits | null;
+  readonly types: SourceTypes;
+  readonly signal: AbortSignal;
+}
+
+/** What a stream is followed with. */
+interface Parts extends Pick<Opened, 'applier' | 'stream'> {
   readonly progress: Progress;
   readonly pump: Pump;
   readonly copier: Copier;
@@ -112,19 +120,7 @@ class FeedRun {
     }
   }
 
-  #assemble({
-    applier,
-    stage,
-    stream,
-    start,
-    types,
-    signal,
-  }: Pick<Parts, 'applier' | 'stream'> & {
-    readonly start: Start;
-    readonly stage: StageLimits | null;
-    readonly types: SourceTypes;
-    readonly signal: AbortSignal;
-  }): Parts {
+  #assemble({ applier, stage, stream, start, types, signal }: Opened): Parts {
     const { options, lease, connector, counters, failures } = this.#scene;
     const { limits, clock, onStep } = options;
     const progress = new Progress(start);

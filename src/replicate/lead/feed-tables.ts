@@ -78,6 +78,13 @@ export function isCopying({ copies, resumes, merges }: Remaining): boolean {
   return copies.length + resumes.length + merges.length > 0;
 }
 
+/** What a streaming feed's tables are kept with. */
+interface TableParts extends Pick<Start, 'isNew'> {
+  readonly copier: Copier;
+  readonly tools: Tools;
+  readonly stream: Pick<ChangeStream, 'isEarly'>;
+}
+
 /** Keeps a streaming feed's tables as they are wanted: copies, indexes, drops. */
 export class FeedTables {
   readonly #scene: FeedScene;
@@ -95,19 +102,7 @@ export class FeedTables {
   /** No transaction of the stream was in progress when the tables were published. */
   #isSettled: boolean;
 
-  constructor(
-    scene: FeedScene,
-    {
-      copier,
-      tools,
-      stream,
-      isNew,
-    }: {
-      readonly copier: Copier;
-      readonly tools: Tools;
-      readonly stream: Pick<ChangeStream, 'isEarly'>;
-    } & Pick<Start, 'isNew'>,
-  ) {
+  constructor(scene: FeedScene, { copier, tools, stream, isNew }: TableParts) {
     this.#scene = scene;
     this.#copier = copier;
     this.#tools = tools;

@@ -2,7 +2,7 @@ import { saveFeedState } from '../../cache/feed/row.ts';
 import { rowsOf } from '../../cache/queryable.ts';
 import { must } from '../../core/assert.ts';
 import type { Log } from '../../core/log.ts';
-import { lockHolderSql } from '../../core/postgres/lock-holder.ts';
+import { LOCK_HOLDER_SQL } from '../../core/postgres/lock-holder.ts';
 import type { Exclusively } from '../exclusively.ts';
 import type { FeedOptions } from '../feed-options.ts';
 import { untilFirstFailure } from '../together.ts';
@@ -140,7 +140,7 @@ const HELD = `
   select coalesce(l.relation::regclass::text, l.locktype) as what, h.holders, h.cure
   from pg_locks l
   cross join lateral (
-    select string_agg(${lockHolderSql('a')}, ', ' order by b.pid) as holders,
+    select string_agg(${LOCK_HOLDER_SQL}, ', ' order by b.pid) as holders,
       string_agg(format('select pg_terminate_backend(%s);', a.pid), ' ' order by b.pid) filter (where a.pid is not null) as cure
     from (select distinct unnest(pg_blocking_pids(l.pid))) b (pid)
     left join pg_stat_activity a on a.pid = b.pid

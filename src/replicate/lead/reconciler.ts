@@ -9,7 +9,13 @@ import { renew } from '../copy/renew.ts';
 import type { Exclusively } from '../exclusively.ts';
 import { type Discarded, discard, retire } from '../table/discard.ts';
 import { replace, saveRefused } from '../table/generations.ts';
-import { type FeedAction, type FeedPlan, reconcile, type Sized } from '../table/reconcile.ts';
+import {
+  type FeedAction,
+  type FeedPlan,
+  type ReconcileFacts,
+  reconcile,
+  type Sized,
+} from '../table/reconcile.ts';
 import type { SourceTypes } from '../table/source-types.ts';
 import { checkWanted, type Wanted } from '../table/wanted.ts';
 import type { Sinks } from '../write/sink.ts';
@@ -37,11 +43,8 @@ export interface Remaining {
 }
 
 /** Facts that change from one look to the next. */
-export interface Situation {
+export interface Situation extends ReconcileFacts {
   readonly wanted: Wanted;
-  readonly underWay: ReadonlySet<string>;
-  readonly broken: ReadonlyMap<string, string>;
-  readonly resting: ReadonlyMap<string, string>;
 }
 
 /**

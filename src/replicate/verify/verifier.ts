@@ -89,10 +89,7 @@ export class Verifier {
     await requestVerification(control, lease.target, { tables: null, repair, rowsPerSecond });
   }
 
-  async #verify(
-    asked: Verification,
-    stop: AbortSignal,
-  ): Promise<{ readonly reason: string | null; readonly report: readonly TableVerification[] }> {
+  async #verify(asked: Verification, stop: AbortSignal): Promise<Pick<Verification, 'reason' | 'report'>> {
     const { control, lease, connector, sourceUrl, leader } = this.#options;
     const stored = await loadStoredTables(control, lease.target);
     const wanted = stored.filter(

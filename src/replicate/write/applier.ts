@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { FENCE_SQL, LEASE_LOST } from '../../cache/feed/lease.ts';
-import type { FeedLease } from '../../cache/feed/row.ts';
+import type { FeedLease, Mark } from '../../cache/feed/row.ts';
 import {
   CHAINED_WATERMARK_SQL,
   FENCED_WATERMARK_SQL,
@@ -8,10 +8,8 @@ import {
   PRUNE_SQL,
   WATERMARK_SQL,
 } from '../../cache/feed/watermark.ts';
-import { formatLsn, type Lsn } from '../../core/position/lsn.ts';
-import type { SourceTime } from '../../core/position/watermark.ts';
+import { formatLsn } from '../../core/position/lsn.ts';
 import { sqlStateOf } from '../../core/postgres/sql-state.ts';
-import type { Commit } from '../../core/rows/change.ts';
 import type { ExclusiveWork } from '../exclusively.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { Step, StepHook } from '../steps.ts';
@@ -33,14 +31,6 @@ export class LeaseLost extends Error {
 export function orLeaseLost(error: unknown): unknown {
   const state = sqlStateOf(error);
   return state === LEASE_LOST || state === LEASE_GONE ? new LeaseLost(error) : error;
-}
-
-/** What a watermark says; no position means that the cache must not be used. */
-export interface Mark {
-  readonly position: Lsn | null;
-  readonly freshAsOf: SourceTime | null;
-  /** The last commit up to the position: when the stream is opened anew, it must be in the target's history. */
-  readonly lastCommit: Commit | null;
 }
 
 /** What an applier needs. */

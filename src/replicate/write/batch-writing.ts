@@ -5,6 +5,7 @@ import {
   type RowWriter,
   type WriteStatement,
 } from '../../cache/rows/row-source.ts';
+import { keptIn } from '../../core/kept-in.ts';
 import type { Row } from '../../core/rows/row.ts';
 import type { StageLimits } from '../feed-options.ts';
 import type { FoldedBatch } from './fold.ts';
@@ -108,9 +109,7 @@ export class BatchWriting {
         continue;
       }
       const missing = missingPositions(row);
-      const group = partial.get(missing.join());
-      if (group === undefined) partial.set(missing.join(), { missing, rows: [row] });
-      else group.rows.push(row);
+      keptIn(partial, missing.join(), () => ({ missing, rows: [] })).rows.push(row);
     }
     const statements = [...partial.values()].flatMap((group) =>
       writer.partial(group.rows, group.missing, this.#carrierOf(group.rows)),

@@ -74,7 +74,6 @@ export function table(name: string, columns: readonly string[], more: Partial<Fo
       type: type(typeName.replace('!', '')),
       notNull: typeName.endsWith('!') || rest.includes('pk'),
       generated: rest.includes('generated'),
-      identity: false,
       comment: null,
     };
   });
@@ -111,7 +110,6 @@ export function database(
       locale: 'c c',
       walLevel: 'logical',
       inRecovery: false,
-      superuser: true,
       mayReplicate: true,
       mayPublish: true,
       mayCache: true,

@@ -178,7 +178,6 @@ function tableOf(
   return {
     source,
     ref,
-    kind: 'view',
     spelling,
     typeName: hasOwnType(entry) ? entry.root_field_name : model,
     derivedType,

@@ -72,6 +72,7 @@ test('a wish travels as text, and what is none is passed over', () => {
   const older = { channel: 'nearjoin_proof', payload: '{"target":"a","stored":true}' };
   expect(readWish(older)).toEqual({ target: 'a', stored: true, hurried: true });
   expect(readWish({ channel: 'another', payload: wishText(wish) })).toBeNull();
-  for (const payload of ['', 'null', '7', '{"target":1,"stored":true}', '{"target":"a"}', undefined])
+  for (const payload of ['', 'null', '7', '{"target":1,"stored":true}', '{"target":"a"}'])
     expect(readWish({ channel: 'nearjoin_proof', payload })).toBeNull();
+  expect(readWish({ channel: 'nearjoin_proof' })).toBeNull();
 });
