@@ -59,6 +59,8 @@ export class Sockets {
   readonly #options: SocketOptions;
   readonly #server: WebSocketServer;
   readonly #open = new Map<WebSocket, Connection>();
+  /** Their subscriptions are to be planned anew. */
+  readonly #held = new Set<Connection>();
   readonly #closed = new AbortController();
   readonly #loops: Promise<void>[];
 
@@ -164,31 +166,42 @@ export class Sockets {
 
   async #followCatalog(): Promise<void> {
     let version: number | null = null;
+    let replanned = Promise.resolve();
     for await (const { catalog } of this.#options.catalogs(this.#closed.signal)) {
       const { resourceVersion } = catalog;
       const isOther = version !== null && resourceVersion !== version;
       if (isOther && this.#options.closesOnMetadataChange)
         await this.#restart('Server state changed, restarting the server');
-      else if (version !== null) await this.#replan();
+      else if (version !== null) {
+        this.#hold();
+        replanned = replanned.then(() => this.#replan());
+      }
       version = resourceVersion;
+    }
+    await replanned;
+  }
+
+  /** What is read meanwhile would be by the old permissions, or fail over the old schema. */
+  #hold(): void {
+    for (const connection of this.#open.values()) {
+      connection.hold();
+      this.#held.add(connection);
     }
   }
 
-  /** All are held first: what is read meanwhile would be by the old permissions, or fail over the old schema. */
+  /** Those too that are held again meanwhile. */
   async #replan(): Promise<void> {
-    const connections = this.#held();
-    for (const connection of connections) await connection.replan();
-  }
-
-  async #restart(reason: string): Promise<void> {
-    await inSlices(restarts(this.#held(), reason), systemClock);
+    for (const connection of this.#held) {
+      this.#held.delete(connection);
+      await connection.replan();
+    }
   }
 
   /** Those of now: who comes back meanwhile has come back. */
-  #held(): readonly Connection[] {
+  async #restart(reason: string): Promise<void> {
     const connections = [...this.#open.values()];
     for (const connection of connections) connection.hold();
-    return connections;
+    await inSlices(restarts(connections, reason), systemClock);
   }
 }
 
