@@ -3,6 +3,8 @@ export interface Budget {
   readonly timeMs: number;
   readonly firstSeed: number;
   readonly shrinkMs: number;
+  /** A test that takes longer hangs. */
+  readonly timeoutMs: number;
 }
 
 /** From the environment; a run that is given more time than usual begins somewhere else every time. */
@@ -13,9 +15,8 @@ export function budgetOf(usualSeconds: number): Budget {
     NEARJOIN_SHRINK_SECONDS: shrink,
   } = process.env;
   const anySeed = Math.floor(Math.random() * 2 ** 31);
-  return {
-    timeMs: Number(seconds ?? usualSeconds) * 1000,
-    firstSeed: Number(seed ?? (seconds === undefined ? 1 : anySeed)),
-    shrinkMs: Number(shrink ?? 30) * 1000,
-  };
+  const timeMs = Number(seconds ?? usualSeconds) * 1000;
+  const shrinkMs = Number(shrink ?? 30) * 1000;
+  const firstSeed = Number(seed ?? (seconds === undefined ? 1 : anySeed));
+  return { timeMs, firstSeed, shrinkMs, timeoutMs: timeMs + shrinkMs + 240_000 };
 }

@@ -5,7 +5,6 @@ import { queriesMetadata, tablesMetadata } from './metadata-of.ts';
 import { databasesOf, type World } from './world.ts';
 
 interface Failure {
-  readonly seed: number;
   readonly why: string;
   readonly world: World;
   readonly query: Query;
@@ -13,11 +12,11 @@ interface Failure {
 }
 
 /** Everything needed to understand a failure and to see it again. */
-export function report({ seed, why, world, query, answers }: Failure): string {
+export function report({ why, world, query, answers }: Failure): string {
   const own = (name: string) => world.tables.filter(({ database }) => database === name);
   const { query: text, variables } = toRequest(world, query);
   return [
-    `NEARJOIN_SEED=${seed}: ${why} do not agree`,
+    `${why} do not agree`,
     ...databasesOf(world).flatMap((name) => [
       `-- ${name}`,
       ...ddlOf(world, own(name), false),

@@ -1,6 +1,9 @@
 import { type Nearjoin, startNearjoin } from '../support/nearjoin.ts';
 import { createDatabase, type TestDatabase } from '../support/postgres.ts';
-import type { World } from './world.ts';
+import { generateWorld } from './generate-world.ts';
+import { ProcessStage } from './process-stage.ts';
+import type { Random } from './random.ts';
+import { crosses, type World } from './world.ts';
 
 /** Running servers: how numbers are written is a setting of the whole server, so there is one for each way that is asked for. */
 export class Servers {
@@ -11,7 +14,13 @@ export class Servers {
     this.#env = env;
   }
 
-  async serverFor({ stringify }: World): Promise<Nearjoin> {
+  /** A world behind the server for it; null where all of it is in one database. */
+  async stageOf(random: Random): Promise<ProcessStage | null> {
+    const world = generateWorld(random);
+    return crosses(world) ? ProcessStage.open(await this.#serverFor(world), world) : null;
+  }
+
+  async #serverFor({ stringify }: World): Promise<Nearjoin> {
     const running = this.#running.get(stringify);
     if (running !== undefined) return running.nearjoin;
     const meta = await createDatabase('source', []);
