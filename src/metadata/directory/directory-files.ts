@@ -135,7 +135,8 @@ function yaml(value: unknown): string {
       const isRead = others.some(
         (tag) => 'test' in tag && tag.default === true && tag.test?.test(text) === true,
       );
-      if (isRead || text.startsWith('!include ')) node.type = 'QUOTE_DOUBLE';
+      // Of a block of blanks alone its readers see only the line breaks.
+      if (isRead || text.startsWith('!include ') || text.trim() === '') node.type = 'QUOTE_DOUBLE';
     },
   });
   return document.toString({ lineWidth: 0, singleQuote: true });

@@ -199,7 +199,21 @@ test.each([
 });
 
 test('a text that another reader may take for something else is quoted', () => {
-  const texts = ['y', 'No', 'on', '1_000', '0o7', '1:30', '2026-01-01', '', '~', '- x', "it's", 'plain'];
+  const texts = [
+    'y',
+    'No',
+    'on',
+    '1_000',
+    '0o7',
+    '1:30',
+    '2026-01-01',
+    '',
+    ' \n',
+    '~',
+    '- x',
+    "it's",
+    'plain',
+  ];
   const graphql_schema_introspection = { disabled_for_roles: texts };
   const files = directoryFiles(parseMetadata({ version: 3, sources: [], graphql_schema_introspection }));
   expect(files.get('graphql_schema_introspection.yaml')).toBe(`disabled_for_roles:
@@ -211,6 +225,7 @@ test('a text that another reader may take for something else is quoted', () => {
   - "1:30"
   - "2026-01-01"
   - ""
+  - "\\ \\n"
   - "~"
   - '- x'
   - it's
