@@ -13,7 +13,7 @@ import { bareObject, hasMembers, VariableMention } from './value/input.ts';
 import { parseJsonPath } from './value/json-path.ts';
 import { readOffset } from './value/offset.ts';
 import { checkPattern } from './value/pattern.ts';
-import { runsOf, valuesIn } from './value/representations.ts';
+import { Representations, valuesIn } from './value/representations.ts';
 import { ValueCount } from './value/value-count.ts';
 
 /** Most characters of all values together: a variable that is used a thousand times is sent a thousand times. */
@@ -34,7 +34,7 @@ export function bindParams(
     throw new NearjoinError('not-found', `missing session variables: ${names}`);
   }
   let characters = 0;
-  const given = { variables, session, count: new ValueCount() };
+  const given = { variables, session, count: new ValueCount(), representations: new Representations() };
   return plan.params.map((param) => {
     const value = bind(param, given);
     characters += value.length;
@@ -51,10 +51,12 @@ interface Given {
   readonly session: SessionVariables;
   /** Counts the values that are read from variables, and refuses too many. */
   readonly count: ValueCount;
+  readonly representations: Representations;
 }
 
-function bind(param: Param, { variables, session, count }: Given): string {
+function bind(param: Param, given: Given): string {
   const { from } = param;
+  const { variables, session, count } = given;
   const counted = <T>(value: T): T => {
     count.add(value);
     return value;
@@ -77,7 +79,7 @@ function bind(param: Param, { variables, session, count }: Given): string {
     case 'variable':
       return encode(param, fromJson(param, counted(lookUp(variables, from.path))));
     case 'representations':
-      return encode(param, counted(keysIn(from, variables, param.path)));
+      return encode(param, counted(keysIn(from, given, param.path)));
     case 'composed':
       return encode(
         param,
@@ -122,10 +124,11 @@ function lookUp(variables: Variables, [name, ...rest]: readonly (string | number
 
 function keysIn(
   { path: [variable, run, member] }: Extract<Param['from'], { kind: 'representations' }>,
-  variables: Variables,
+  { variables, representations }: Given,
   at: string,
 ): readonly unknown[] {
-  return valuesIn(must(runsOf(variables.get(variable), at)[run], 'run of representations'), member, at);
+  const runs = representations.runs(variables.get(variable), at);
+  return valuesIn(must(runs[run], 'run of representations'), member, at);
 }
 
 /** The literal it came from was parsed under a depth limit, so plain recursion is safe. */

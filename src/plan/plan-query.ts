@@ -39,6 +39,7 @@ import { ENTITIES, planEntities, planService, SERVICE, visibleEntities } from '.
 import { planStream } from './root/stream.ts';
 import { streamIn } from './root/stream-in.ts';
 import { planAggregateField, planList } from './select/select.ts';
+import { Representations } from './value/representations.ts';
 
 /** An operation of a parsed document, and for whom it is planned. */
 export interface PlanInput {
@@ -75,6 +76,7 @@ export function planQuery(input: PlanInput): QueryPlan {
     places,
     budget,
     computed: new ComputedColumns(),
+    representations: new Representations(),
     guards: new Map(),
     printed: new WeakMap(),
   };

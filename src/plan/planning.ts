@@ -11,6 +11,7 @@ import type { Predicate } from './plan.ts';
 import type { RootType, VisibleTable } from './role/visible.ts';
 
 /** What the planning of one operation shares. */
+import type { Representations } from './value/representations.ts';
 export interface Planning {
   readonly catalog: Catalog;
   readonly role: RoleName;
@@ -23,6 +24,7 @@ export interface Planning {
   readonly computed: ComputedColumns;
   /** Conditions on hidden cells by place and column. */
   readonly guards: Map<string, Guard>;
+  readonly representations: Representations;
   /** Arguments of fields as texts. */
   readonly printed: WeakMap<FieldNode, string>;
 }

@@ -18,7 +18,7 @@ import { guarded } from '../rule/permit.ts';
 import { permittedSelect } from '../select/rows.ts';
 import { planFields } from '../select/select.ts';
 import { hasVariable, type Input, literal, valueOf } from '../value/input.ts';
-import { type Run, runsOf, valuesIn } from '../value/representations.ts';
+import { type Run, valuesIn } from '../value/representations.ts';
 
 /** The root fields of a service in an Apollo federation. */
 export const SERVICE = '_service';
@@ -65,10 +65,12 @@ export function planEntities(planning: Planning, field: CollectedField): readonl
   if (given === input && hasVariable(node))
     throw invalid(path, 'representations must be a variable, or have none inside');
   refuseFields(field.sets, `${field.at.path}.selectionSet`);
-  const runs = runsOf(valueOf(input), path);
+  const runs = planning.representations.runs(valueOf(input), path);
   planning.budget.rootFields(runs.length);
   if (runs.length === 0) return [{ kind: 'constant', key: field.key, json: '[]' }];
-  return runs.map((run, index) => planRun(planning, field, { run, index, input, path }));
+  const views = visibleEntities(planning.catalog, planning.role);
+  const seen = new Map(views.map((view) => [view.table.typeName, view]));
+  return runs.map((run, index) => planRun(planning, field, { run, index, input, path, seen }));
 }
 
 interface GivenRun {
@@ -76,13 +78,13 @@ interface GivenRun {
   readonly index: number;
   readonly input: Input;
   readonly path: string;
+  /** What the role sees of entities, by their type. */
+  readonly seen: ReadonlyMap<string, VisibleTable>;
 }
 
 function planRun(planning: Planning, field: CollectedField, given: GivenRun): EntitiesField {
   const { typename } = given.run;
-  const view = visibleEntities(planning.catalog, planning.role).find(
-    ({ table }) => table.typeName === typename,
-  );
+  const view = given.seen.get(typename);
   if (view === undefined)
     throw invalid(
       given.path,

@@ -1,3 +1,4 @@
+import { keptIn } from '../../core/kept-in.ts';
 import { invalid } from '../problem.ts';
 import { hasMembers } from './input.ts';
 
@@ -7,11 +8,20 @@ export interface Run {
   readonly members: readonly Readonly<Record<string, unknown>>[];
 }
 
-/**
- * Representations (what Apollo's gateway knows of some entities) as runs, in their order; refuses, in Hasura's words, one
- * that names no type.
- */
-export function runsOf(value: unknown, path: string): readonly Run[] {
+/** Reads representations once for one request, which may have thousands of runs and fields that ask for the same ones. */
+export class Representations {
+  readonly #runs = new Map<unknown, readonly Run[]>();
+
+  /**
+   * Representations (what Apollo's gateway knows of some entities) as runs, in their order; refuses, in Hasura's words, one
+   * that names no type.
+   */
+  runs(value: unknown, path: string): readonly Run[] {
+    return keptIn(this.#runs, value, () => runsOf(value, path));
+  }
+}
+
+function runsOf(value: unknown, path: string): readonly Run[] {
   const runs: { readonly typename: string; readonly members: Readonly<Record<string, unknown>>[] }[] = [];
   for (const representation of listOf(value)) {
     if (!hasMembers(representation))
