@@ -2,6 +2,7 @@ import { NearjoinError } from '../core/errors.ts';
 import type { SourceName } from '../core/names.ts';
 import {
   INSUFFICIENT_PRIVILEGE,
+  INTERNAL_ERROR,
   QUERY_CANCELED,
   UNTRANSLATABLE_CHARACTER,
 } from '../core/postgres/sql-state.ts';
@@ -89,7 +90,7 @@ function fromPostgres(error: PostgresError, database: SourceName, side: Side): N
     const message = `database "${database}" ${trouble}`;
     return new NearjoinError(`${side}-unavailable`, message, { cause: error, internal });
   }
-  const isOfStatement = error.state.startsWith('42') || error.state === '3F000';
+  const isOfStatement = error.state.startsWith('42') || ['3F000', INTERNAL_ERROR].includes(error.state);
   // A name that is wrong inside a function stays wrong when the query is planned again.
   if (isOfStatement && !error.isWithinFunction) return misfit(error, database, internal);
   return queryError(error, internal);

@@ -135,18 +135,22 @@ test('a query under way meets a database under its new name', async () => {
   await holder.connect();
   await holder.query('begin; lock table orders');
   const answer = ask(BOTH);
-  await poll('the query to wait for the table', async () => {
-    const { rowCount } = await pg1.query(
-      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`,
-    );
-    return rowCount === 1;
-  });
+  await aQueryToWait();
   await server.command('rename_source', { name: 'pg2', new_name: 'people' });
   await holder.end();
   expect(await answer).toBe(ANSWER);
   await server.command('rename_source', { name: 'people', new_name: 'pg2' });
   expect(await ask(BOTH)).toBe(ANSWER);
 });
+
+function aQueryToWait(): Promise<void> {
+  return poll('the query to wait for the table', async () => {
+    const { rowCount } = await pg1.query(
+      `select from pg_stat_activity where datname = current_database() and application_name = 'nearjoin' and wait_event_type = 'Lock'`,
+    );
+    return rowCount === 1;
+  });
+}
 
 test('a subscription that meets it goes on', async () => {
   const client = await GraphqlSocket.connect(server.url);
@@ -193,4 +197,15 @@ test('what a function reads that is not there is no change of the schema', async
   const told = await ask('{ broken { n } }');
   expect(told).toContain('"message":"database query error"');
   expect(told).not.toContain('schema-changed');
+});
+
+test('a query asked before meets another column of rows that a function gives to a computed field', async () => {
+  await pg1.query('create function twice(orders) returns int language sql stable as $$ select 2 * $1.id $$');
+  const twice = { source: 'pg1', table: 'orders', name: 'twice', definition: { function: 'twice' } };
+  await server.command('pg_add_computed_field', twice);
+  const rows = '{ since(args: {n: 2}) { id twice } }';
+  const answer = '{"data":{"since":[{"id":2,"twice":4}]}}';
+  expect(await ask(rows)).toBe(answer);
+  await pg1.query('alter table orders add column more int');
+  expect(await ask(rows)).toBe(answer);
 });

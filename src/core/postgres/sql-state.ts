@@ -15,6 +15,8 @@ export const LOCK_NOT_AVAILABLE = '55P03';
 export const UNTRANSLATABLE_CHARACTER = '22P05';
 /** Somebody, or a time limit, has cancelled the statement. */
 export const QUERY_CANCELED = '57014';
+/** A check inside the server failed. */
+export const INTERNAL_ERROR = 'XX000';
 
 const UNDEFINED_TABLE = '42P01';
 const INVALID_SCHEMA_NAME = '3F000';

@@ -1,4 +1,4 @@
-import { QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
+import { INTERNAL_ERROR, QUERY_CANCELED } from '../../core/postgres/sql-state.ts';
 import { orStopped } from '../../core/waiting/or-stopped.ts';
 import type { StopSignal } from '../../core/waiting/stop-signal.ts';
 
@@ -81,9 +81,8 @@ export class RowTooLarge extends Error {
 export function isWorthRepeating(error: unknown): boolean {
   if (error instanceof ConnectionLost) return !(error instanceof NoSession);
   if (!(error instanceof PostgresError)) return false;
-  if (error.state === '26000' || (error.state === '0A000' && error.routine === 'RevalidateCachedQuery'))
-    return true;
-  return isBystander(error);
+  const isOutlived = error.state === '0A000' && error.routine === 'RevalidateCachedQuery';
+  return isOutlived || ['26000', INTERNAL_ERROR].includes(error.state) || isBystander(error);
 }
 
 /** Ended by a cancel request that was meant for another request of the same session. */
@@ -112,9 +111,12 @@ export function isConnectionLost(error: unknown): boolean {
   return error instanceof Error && isConnectionLost(error.cause);
 }
 
-/** The prepared statement is gone, or its result is of other types than before. */
+/**
+ * The prepared statement is gone, its result is of other types than before, or it may be of rows that have other columns by now: the
+ * server does not prepare one anew for what a function returns, and fails a check of its own.
+ */
 export function isStale(error: PostgresError): boolean {
-  return error.state === '26000' || error.state === '0A000';
+  return ['26000', '0A000', INTERNAL_ERROR].includes(error.state);
 }
 
 /** Waits for a session that is being opened only until the signal aborts. */

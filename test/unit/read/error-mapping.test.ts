@@ -68,10 +68,10 @@ test.each(['42501', '42P01', '57014', '53300', 'P0001'])(
   },
 );
 
-test.each(['42P01', '42703', '3F000', '42704', '42883'])(
+test.each(['42P01', '42703', '3F000', '42704', '42883', 'XX000'])(
   'a statement that met %s may be out of date',
   (state) => {
-    const code = state === '42883' ? 'unexpected' : 'schema-changed';
+    const code = ['42883', 'XX000'].includes(state) ? 'unexpected' : 'schema-changed';
     const error = readError(reported(state), 'pg2', 'target');
     expect(error).toBeInstanceOf(StatementOutdated);
     expect(error).toMatchObject({ code, databases: ['pg2'] });
