@@ -137,6 +137,24 @@ test('what the source is still at for a copy that was stopped does not keep its 
   await copyAgain();
 });
 
+test('who locks the watermarks is told of a feed that has nothing to write, and of one that begins meanwhile', async () => {
+  rig.start();
+  await rig.ready();
+  await state('streaming');
+  await holder.query('begin; lock table nearjoin.watermark in share mode');
+  const { rows } = await holder.query('select pg_backend_pid() as pid');
+  const said = `waiting for a lock on nearjoin.watermark in the source, which is held by session ${rows[0]?.pid}`;
+  const told = async (): Promise<boolean> => (await rig.status())?.reason?.startsWith(said) === true;
+  await rig.until('the wait to be told', told);
+  const streams = (): number => rig.log.filter((line) => line.startsWith('info streaming')).length;
+  const before = streams();
+  await rig.source.query('select pg_terminate_backend(leader_pid) from nearjoin.feed');
+  await rig.until('another stream', () => Promise.resolve(streams() > before));
+  await rig.until('the wait to be told again', told);
+  await holder.query('rollback');
+  await state('streaming');
+});
+
 test('a feed whose copy is locked by hand is paused and ended all the same, and goes on with what it left', async () => {
   const supervisor = rig.start();
   await rig.ready();

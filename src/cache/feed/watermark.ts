@@ -36,6 +36,12 @@ export async function giveUpCache(client: Queryable, { target, epoch }: FeedLeas
   );
 }
 
+/** The newest watermark, while the lease holds and what it says was proved is to be forgotten. */
+const DOUBTFUL = `
+  from (select * from nearjoin.watermark where target = $1 order by seq desc limit 1) w
+  where ($3 or w.fresh_as_of > extract(epoch from clock_timestamp()) * 1000000) and w.fresh_as_of is not null
+    and exists (select from nearjoin.feed where target = $1 and epoch = $2)`;
+
 /**
  * Forgets what was proved of the cache's age: all of it, or what the source's clock has not come to yet. While no stream
  * is applied. False when there was nothing to forget.
@@ -45,13 +51,13 @@ export async function forgetProof(
   { target, epoch }: FeedLease,
   which: 'all' | 'future',
 ): Promise<boolean> {
+  const values = [target, epoch, which === 'all'];
+  // Mostly there is nothing: then nobody's lock on the table is waited for, which is told by name only while a stream is followed.
+  if ((await client.query(`select ${DOUBTFUL}`, values)).rowCount === 0) return false;
   const { rowCount } = await client.query(
     `insert into nearjoin.watermark (target, seq, position, fresh_as_of, commit_end, commit_time)
-     select w.target, w.seq + 1, w.position, null, w.commit_end, w.commit_time
-     from (select * from nearjoin.watermark where target = $1 order by seq desc limit 1) w
-     where ($3 or w.fresh_as_of > extract(epoch from clock_timestamp()) * 1000000) and w.fresh_as_of is not null
-       and exists (select from nearjoin.feed where target = $1 and epoch = $2)`,
-    [target, epoch, which === 'all'],
+     select w.target, w.seq + 1, w.position, null, w.commit_end, w.commit_time ${DOUBTFUL}`,
+    values,
   );
   return rowCount !== 0;
 }

@@ -165,7 +165,7 @@ export class Pump {
     const isOpen = this.#options.applier.isOpen;
     // A batch that is folded already was read before the job was asked for: it is written before the job may change the tables.
     const job = isOpen || this.#next !== null ? undefined : this.#jobs.shift();
-    if (job !== undefined) await this.#run(job);
+    if (job !== undefined) await this.#waiting(() => job.run());
     else if (this.#next !== null || this.#buffer.isReady) this.#send(this.#next ?? this.#fold(), signal);
     else return !isOpen && this.#useRest();
     return true;
@@ -176,14 +176,14 @@ export class Pump {
     const turn = this.#turn;
     this.#turn = null;
     if (turn !== null) await turn.run();
-    else if (this.#markWanted) await this.#mark();
+    else if (this.#markWanted) await this.#waiting(() => this.#mark());
     else return false;
     return true;
   }
 
-  async #run(job: Job): Promise<void> {
+  async #waiting(work: () => Promise<void>): Promise<void> {
     this.#waitingSinceMs = this.#options.clock.monotonicMs();
-    await job.run();
+    await work();
     this.#waitingSinceMs = null;
   }
 
