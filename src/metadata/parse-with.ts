@@ -4,13 +4,15 @@ import { MetadataError } from './metadata-error.ts';
 
 type Issue = z.core.$ZodIssue;
 
+/** What is said of a value that is not there, among others. */
+const NEEDS_SOME: ReadonlySet<Issue['code']> = new Set(['invalid_type', 'invalid_union', 'invalid_value']);
+
 /** Checks a value against a schema; errors name the place as Hasura does. */
 export function parseWith<T>(schema: z.ZodType<T>, value: unknown, path: string): T {
   const found = schema.safeParse(value);
   if (found.success) return found.data;
   const issue = clearest(found.error.issues);
-  const needsSome = issue.code === 'invalid_type' || issue.code === 'invalid_union';
-  const missing = needsSome && valueAt(value, issue.path) === undefined;
+  const missing = NEEDS_SOME.has(issue.code) && valueAt(value, issue.path) === undefined;
   const at = missing ? issue.path.slice(0, -1) : issue.path;
   const message = missing
     ? `key "${String(issue.path.at(-1) ?? '')}" not found`

@@ -230,6 +230,11 @@ test.each([
     '$.args.table',
     'expected String or Object, but encountered Null',
   ],
+  [
+    { type: 'pg_track_table', args: { table: 't', apollo_federation_config: {} } },
+    '$.args.apollo_federation_config',
+    'key "enable" not found',
+  ],
   [{ type: 'pg_track_table', args: { table: '' } }, '$.args.table', 'empty string not allowed'],
   [
     {
