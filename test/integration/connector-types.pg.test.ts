@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
-import { type Cell, cellsOf } from '../../src/core/rows/row.ts';
+import type { Cell } from '../../src/core/rows/row.ts';
+import { cellsOf } from '../support/cells-of.ts';
 import { itemsUntilNow, startFeed, table } from '../support/connector.ts';
 import { hasTestServer, type Which } from '../support/postgres.ts';
 

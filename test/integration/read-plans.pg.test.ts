@@ -109,7 +109,7 @@ async function fillSource(): Promise<void> {
     const mirrored = table_name === 'users' ? [['country', 'name']] : [['product_id']];
     const wishes = { lookups, mirrored: mirrored.map((index) => index.map(ascending)) };
     const shape = { relation, columns: columns.map((column) => ({ ...column, oid: 0 })), key: ['id'] };
-    for (const statement of indexSql(shape, wishes)) await pg1.query(statement);
+    for (const statement of indexSql(shape, wishes, [])) await pg1.query(statement);
   }
   await pg1.query('vacuum analyze');
 }

@@ -6,7 +6,8 @@ import type { DatabaseOptions } from '../../connectors/postgres/database.ts';
 import { printTable, type TableRef } from '../../src/core/names.ts';
 import { type Lsn, parseLsn } from '../../src/core/position/lsn.ts';
 import type { Change, Commit, FeedItem } from '../../src/core/rows/change.ts';
-import { type Cell, cellsOf, type Row, UNCHANGED } from '../../src/core/rows/row.ts';
+import { type Cell, type Row, UNCHANGED } from '../../src/core/rows/row.ts';
+import { cellsOf } from './cells-of.ts';
 import { createDatabase, insertPosition, type TestDatabase, type Which } from './postgres.ts';
 
 /** A connector on a database of its own, published and with a slot. */

@@ -183,20 +183,16 @@ export class PgoutputDecoder {
 
   #insert(): Change {
     const relation = this.#rowRelation();
-    this.#expect(NEW_ROW);
     return { kind: 'insert', relation, after: this.#newRow(relation) };
   }
 
   #update(): Change {
     const relation = this.#rowRelation();
     const part = this.#buffer[this.#at];
-    if (part !== OLD_KEY && part !== OLD_ROW) {
-      this.#expect(NEW_ROW);
+    if (part !== OLD_KEY && part !== OLD_ROW)
       return { kind: 'update', relation, after: this.#newRow(relation), before: null };
-    }
     this.#at += 1;
     const before = this.#row(relation);
-    this.#expect(NEW_ROW);
     const after = this.#newRow(relation);
     return { kind: 'update', relation, after: part === OLD_ROW ? filled(after, before) : after, before };
   }
@@ -247,12 +243,9 @@ export class PgoutputDecoder {
     return relation;
   }
 
-  #expect(tag: number): void {
-    if (this.#buffer[this.#at] !== tag) throw malformed('a change without its new row');
-    this.#at += 1;
-  }
-
   #newRow(relation: Relation): Row {
+    if (this.#buffer[this.#at] !== NEW_ROW) throw malformed('a change without its new row');
+    this.#at += 1;
     const passing = this.#passing;
     if (passing !== null && passing.width !== relation.columns.length)
       throw malformed('a row of another width than its relation');

@@ -47,7 +47,7 @@ export interface WantedIndexes {
 export function indexSql(
   shape: CacheShape,
   wanted: WantedIndexes,
-  existing: readonly (readonly string[])[] = [],
+  existing: readonly (readonly string[])[],
 ): readonly string[] {
   const key = `create unique index on ${inCache(shape.relation)} (${identifiers(shape.key)})`;
   return [

@@ -28,11 +28,6 @@ export interface Row {
   give(at: number, sink: CellSink): void;
 }
 
-/** All cells of a row. */
-export function cellsOf(row: Row): readonly Cell[] {
-  return Array.from({ length: row.width }, (_, at) => row.cell(at));
-}
-
 /** A row of cells that are at hand, as texts or as the bytes of texts. */
 export function rowOf(cells: readonly (Cell | Buffer)[]): Row {
   return new ListRow(cells);

@@ -71,10 +71,7 @@ function isNarrowed(...columns: readonly Column[]): boolean {
 }
 
 /** A column, and how it is compared. */
-interface Compared {
-  readonly column: Column;
-  readonly operator: Operator;
-}
+type Compared = Pick<ColumnComparison, 'column' | 'operator'>;
 
 /** A pattern does not fit a collation that takes unlike texts for equal, which a cast to text keeps. */
 function isLoosePattern({ column, operator }: Compared): boolean {

@@ -4,7 +4,8 @@ import { type RowEvent, tableEvent, transactionEnd } from '../../../../connector
 import { MessageReader } from '../../../../connectors/kafka/json.ts';
 import type { TableLayout } from '../../../../connectors/kafka/layout.ts';
 import type { Change } from '../../../../src/core/rows/change.ts';
-import { cellsOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { cellsOf } from '../../../support/cells-of.ts';
 import { type Columns, eventMessage, type MadeEvent } from '../../../support/kafka-events.ts';
 
 const PLACEHOLDER = '__debezium_unavailable_value';

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { ConnectorError } from '../../../../connectors/connector.ts';
 import { PgoutputDecoder } from '../../../../connectors/postgres/stream/decode.ts';
 import type { Change, FeedItem } from '../../../../src/core/rows/change.ts';
-import { cellsOf, type Row, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { type Row, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { cellsOf } from '../../../support/cells-of.ts';
 import { MessageBytes, relationMessage } from '../../../support/pgoutput.ts';
 
 const T = relationMessage(7, 't', ['*id', 'v', 'w']);

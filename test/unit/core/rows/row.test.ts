@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { cellsOf, completed, picked, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { completed, picked, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { cellsOf } from '../../../support/cells-of.ts';
 
 test('a row seen through places has the cells in their order, and null where there is none', () => {
   const row = picked(rowOf(['a', UNCHANGED, 'c']), [2, 1, -1]);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Cell, cellsOf, type Row, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
+import { type Cell, type Row, rowOf, UNCHANGED } from '../../../../src/core/rows/row.ts';
 import { TableNet, Unnamed } from '../../../../src/replicate/write/net.ts';
+import { cellsOf } from '../../../support/cells-of.ts';
 
 // Rows are (key, a, big).
 
