@@ -59,9 +59,15 @@ export class World {
     const node = (roles: string): Promise<Nearjoin> => startNode(meta, roles);
     const nodes = [await node('api'), await node(ROLES.both), await node(ROLES.replicator)] as const;
     const world = new World({ source, meta, playground, server, proxy, nodes });
-    await world.cacheAllBut(null);
-    await world.target.readLog();
-    await world.settled();
+    try {
+      await world.cacheAllBut(null);
+      await world.target.readLog();
+      await world.settled();
+    } catch (error) {
+      // Nobody else has it to close: its processes would stay.
+      await world.close();
+      throw error;
+    }
     return world;
   }
 
