@@ -1,6 +1,6 @@
 import { keptIn } from '../../src/core/kept-in.ts';
 import type { Change, Relation, RelationColumn } from '../../src/core/rows/change.ts';
-import { type Cell, filled, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
+import { type Cell, completed, type Row, rowOf, UNCHANGED } from '../../src/core/rows/row.ts';
 import type { RowEvent } from './envelope.ts';
 import { isObject, type JsonObject, type JsonValue, member, parse, textOf } from './json.ts';
 import type { ColumnLayout, TableLayout } from './layout.ts';
@@ -29,7 +29,10 @@ class Bindings {
 /** Turns Debezium's events into changes. Only here it is known what stands for a value that was not sent. */
 export class EventReader {
   readonly #placeholder: string;
-  readonly #bindings = new WeakMap<TableLayout, Bindings>();
+  readonly #bindings = {
+    faithful: new WeakMap<TableLayout, Bindings>(),
+    replacing: new WeakMap<TableLayout, Bindings>(),
+  };
 
   constructor(placeholder: string) {
     this.#placeholder = placeholder;
@@ -52,9 +55,11 @@ export class EventReader {
   }
 
   #binding(event: RowEvent, layout: TableLayout): Binding {
-    const { schema } = event;
-    const { bySchema, byNames } = keptIn(this.#bindings, layout, () => new Bindings());
-    const bound = (fields: Fields): Binding => bind(layout, fields, this.#placeholder);
+    const { schema, replacesNulls } = event;
+    const kept = replacesNulls ? this.#bindings.replacing : this.#bindings.faithful;
+    const { bySchema, byNames } = keptIn(kept, layout, () => new Bindings());
+    const bound = (fields: Fields): Binding =>
+      bind(layout, fields, { placeholder: this.#placeholder, replacesNulls });
     if (schema !== null) return keptIn(bySchema, schema, () => bound(fieldsOf(schema)));
     const names = namesIn(event, layout);
     return keptIn(byNames, JSON.stringify(names), () => bound(new Map(names.map((name) => [name, null]))));
@@ -76,7 +81,11 @@ function fieldsOf(schema: Buffer): Fields {
   return new Map(
     listOf(member(after ?? null, 'fields')).map((each) => [
       textOf(member(each, 'field')) ?? '',
-      { type: textOf(member(each, 'type')) ?? '', name: textOf(member(each, 'name')) },
+      {
+        type: textOf(member(each, 'type')) ?? '',
+        name: textOf(member(each, 'name')),
+        hasDefault: member(each, 'optional') === true && isObject(each) && Object.hasOwn(each, 'default'),
+      },
     ]),
   );
 }
@@ -85,14 +94,24 @@ function listOf(value: JsonValue): readonly JsonValue[] {
   return Array.isArray(value) ? (value as readonly JsonValue[]) : [];
 }
 
-function bind(layout: TableLayout, fields: Fields, placeholder: string): Binding {
+/** How a connector's messages are. */
+interface Manner {
+  readonly placeholder: string;
+  readonly replacesNulls: boolean;
+}
+
+const NULLS =
+  'set value.converter.replace.null.with.default=false on the Debezium connector: else its default comes where it is null';
+
+function bind(layout: TableLayout, fields: Fields, { placeholder, replacesNulls }: Manner): Binding {
   const columns = layout.columns
     .filter(({ name }) => fields.has(name))
-    .map((column) => ({
-      ...column,
-      reader: readerOf(column.kind, fields.get(column.name) ?? null),
-      placeholder: placeholderOf(column.kind, placeholder),
-    }));
+    .map((column): BoundColumn => {
+      const field = fields.get(column.name) ?? null;
+      const isReplaced = replacesNulls && (field ?? column).hasDefault === true;
+      const reader: Reader = isReplaced ? { kind: 'refuses', reason: NULLS } : readerOf(column.kind, field);
+      return { ...column, reader, placeholder: placeholderOf(column.kind, placeholder) };
+    });
   const keys = columns.flatMap(({ isKey }, at) => (isKey ? [at] : []));
   return { relation: relationOf(layout, columns), columns, keys };
 }
@@ -108,7 +127,7 @@ function relationOf({ table, oid }: TableLayout, columns: readonly BoundColumn[]
     isKey,
   }));
   const [fault] = faults;
-  // Also for a table whose identity is full: what its old row has is filled in below.
+  // Also for a table whose identity is full: no more of its old row is used.
   const relation: Relation = { oid, table, replicaIdentity: 'd', columns: described };
   return fault === undefined ? relation : { ...relation, fault };
 }
@@ -122,12 +141,15 @@ function changeOf(event: RowEvent, binding: Binding, old: RowEvent | null): Chan
   return updateOf(event.after, old?.before ?? event.before, binding);
 }
 
-/** The old row is kept only if the key changed. */
+/**
+ * The old row is kept only if the key changed. Only its key is taken: of the other columns Debezium makes up a default or something
+ * empty where they may not be null and the old row was not sent whole.
+ */
 function updateOf(now: JsonValue, then: JsonValue, binding: Binding): Change {
   const { relation, keys } = binding;
   const before = isObject(then) ? rowIn(then, binding, true) : null;
   const sent = rowIn(now, binding, true);
-  const after = before === null ? sent : filled(sent, before);
+  const after = before === null ? sent : completed(sent, before, keys);
   if (keys.some((at) => !after.has(at))) throw new Unreadable('a change does not name its row');
   const isMoved = before !== null && keys.some((at) => before.cell(at) !== after.cell(at));
   return { kind: 'update', relation, after, before: isMoved ? before : null };
@@ -142,9 +164,11 @@ function cellOf(row: JsonObject, { name, reader, placeholder }: BoundColumn, may
   const value = Object.hasOwn(row, name) ? (row[name] ?? null) : null;
   if (value === null) return null;
   if (mayLack && placeholder !== null && isPlaceholder(value, placeholder)) return UNCHANGED;
-  const text = reader.kind === 'reads' ? reader.read(value) : null;
-  if (text === null) throw new Unreadable(`column "${name}" holds a value that Debezium has changed`);
-  return text;
+  if (reader.kind === 'refuses') throw new Unreadable(`column "${name}": ${reader.reason}`);
+  const text = reader.read(value);
+  if (text !== null) return text;
+  const hint = reader.hint === null ? '' : `, or may have: ${reader.hint}`;
+  throw new Unreadable(`column "${name}" holds a value that Debezium has changed${hint}`);
 }
 
 function isPlaceholder(value: JsonValue, placeholder: string): boolean {

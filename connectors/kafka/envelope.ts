@@ -1,6 +1,15 @@
 import { type Lsn, lsnFromBits } from '../../src/core/position/lsn.ts';
 import { ConnectorError } from '../connector.ts';
-import { isObject, type JsonObject, type JsonValue, type Message, member, parse, textOf } from './json.ts';
+import {
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  member,
+  numberOf,
+  parse,
+  textOf,
+} from './json.ts';
 
 /** A change of one row, or a truncate, as Debezium tells it. */
 export interface RowEvent {
@@ -17,6 +26,8 @@ export interface RowEvent {
   readonly before: JsonValue;
   readonly after: JsonValue;
   readonly schema: Buffer | null;
+  /** Connect's converter has written a column's default where it was null. */
+  readonly replacesNulls: boolean;
   /** Debezium makes two events of a change of the key: the delete of the old one and the insert of the new one. */
   readonly rekey: 'old' | 'new' | null;
 }
@@ -94,6 +105,7 @@ export function tableEvent({ schema, payload }: Message, headers: readonly strin
     before: member(payload, 'before'),
     after: member(payload, 'after'),
     schema,
+    replacesNulls: textOf(member(source, 'snapshot')) !== null,
     rekey: rekeyOf(known, headers),
   };
 }
@@ -110,8 +122,8 @@ export function transactionEnd({ payload }: Message): TransactionEnd | null {
   return {
     xid,
     end: lsnFromBits(BigInt(end)),
-    time: numberOf(member(payload, 'ts_ms')) * 1000,
-    counts: new Map(counts.map((each) => [nameIn(each), numberOf(member(each, 'event_count'))])),
+    time: countOf(member(payload, 'ts_ms')) * 1000,
+    counts: new Map(counts.map((each) => [nameIn(each), countOf(member(each, 'event_count'))])),
   };
 }
 
@@ -131,7 +143,7 @@ function transactionOf(payload: JsonValue): Pick<RowEvent, 'xid' | 'order'> {
     throw unfit(
       'events do not name their transaction: set provide.transaction.metadata=true on the Debezium connector',
     );
-  return { xid, order: numberOf(member(transaction, 'data_collection_order')) };
+  return { xid, order: countOf(member(transaction, 'data_collection_order')) };
 }
 
 function rekeyOf(op: RowEvent['op'], headers: readonly string[]): RowEvent['rekey'] {
@@ -150,13 +162,13 @@ function previousOf(source: JsonObject): Lsn | null {
 
 /** Debezium writes positions as signed 64-bit numbers. */
 function lsnOf(value: JsonValue): Lsn {
-  const text = textOf(value);
+  const text = numberOf(value);
   if (text === null || !/^-?\d+$/.test(text)) throw unfit('an event does not say where it was (source.lsn)');
   return lsnFromBits(BigInt(text));
 }
 
-function numberOf(value: JsonValue): number {
-  const text = textOf(value);
+function countOf(value: JsonValue): number {
+  const text = numberOf(value);
   const number = Number(text);
   if (text === null || !Number.isSafeInteger(number))
     throw unfit('a number is missing in the metadata of a transaction');

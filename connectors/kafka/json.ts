@@ -9,7 +9,10 @@ const CLOSE_BRACKET = 0x5d;
 const SCHEMA_START = '{"schema":';
 const PAYLOAD_START = ',"payload":';
 
-/** A value of parsed JSON; numbers are strings, spelled as they were. */
+/** What a number begins with where no schema tells it from a string: no text of Postgres holds it. */
+const MARK = '\\u0000';
+
+/** A value of parsed JSON; numbers are strings, spelled as they were: `numberOf` takes the mark off that they may have. */
 export type JsonValue = string | boolean | null | readonly JsonValue[] | JsonObject;
 
 /** An object of parsed JSON. */
@@ -35,7 +38,7 @@ export class MessageReader {
       return this.#message(value.toString('utf8', this.#head.length, value.length - 1));
     const text = value.toString('utf8');
     const end = endOfSchema(text);
-    if (end === null) return { schema: null, payload: parse(text) };
+    if (end === null) return { schema: null, payload: parse(text, MARK) };
     this.#head = Buffer.from(text.slice(0, end + PAYLOAD_START.length));
     this.#schema = this.#head.subarray(SCHEMA_START.length, this.#head.length - PAYLOAD_START.length);
     return this.#message(text.slice(end + PAYLOAD_START.length, -1));
@@ -54,9 +57,9 @@ function endOfSchema(text: string): number | null {
 }
 
 /** Parses JSON with every number as the string of its digits, since a double cannot hold all of them. */
-export function parse(text: string): JsonValue {
+export function parse(text: string, mark = ''): JsonValue {
   try {
-    return JSON.parse(quoteNumbers(text)) as JsonValue;
+    return JSON.parse(quoteNumbers(text, mark)) as JsonValue;
   } catch {
     // The error of JSON.parse quotes the text, and that holds values of rows.
     throw new ConnectorError(
@@ -66,7 +69,7 @@ export function parse(text: string): JsonValue {
   }
 }
 
-function quoteNumbers(text: string): string {
+function quoteNumbers(text: string, mark: string): string {
   let result = '';
   let copied = 0;
   for (let at = 0; at < text.length; ) {
@@ -74,7 +77,7 @@ function quoteNumbers(text: string): string {
     if (char === QUOTE) at = endOfString(text, at);
     else if (beginsNumber(char)) {
       const end = endOfNumber(text, at);
-      result += `${text.slice(copied, at)}"${text.slice(at, end)}"`;
+      result += `${text.slice(copied, at)}"${mark}${text.slice(at, end)}"`;
       copied = end;
       at = end;
     } else at += 1;
@@ -109,7 +112,13 @@ export function isObject(value: JsonValue): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The text of a string or number; null for anything else. */
+/** The text of a string, or of a number with its mark; null for anything else. */
 export function textOf(value: JsonValue): string | null {
   return typeof value === 'string' ? value : null;
+}
+
+/** How a number is spelled, or the text of a string; null for anything else. */
+export function numberOf(value: JsonValue): string | null {
+  const text = textOf(value);
+  return text?.startsWith('\u0000') === true ? text.slice(1) : text;
 }

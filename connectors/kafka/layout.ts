@@ -9,6 +9,8 @@ export interface ColumnLayout {
   readonly typeModifier: number;
   readonly kind: Kind;
   readonly isKey: boolean;
+  /** It may be null, and has a default. */
+  readonly hasDefault?: boolean;
 }
 
 /** A table's columns, as the target's catalog has them. */
@@ -25,6 +27,7 @@ interface ColumnRow {
   readonly modifier: number;
   readonly base: string;
   readonly is_enum: boolean;
+  readonly has_default: boolean;
 }
 
 interface LayoutRow {
@@ -75,6 +78,7 @@ export async function readCaptured(
         typeOid: column.type_oid,
         typeModifier: column.modifier,
         kind: kindOf({ name: column.base, isEnum: column.is_enum }),
+        hasDefault: column.has_default,
       })),
     })),
   };
@@ -113,7 +117,8 @@ const LAYOUTS = `
     ) as is_published,
     (
       select coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'type_oid', a.atttypid::bigint,
-        'modifier', a.atttypmod, 'base', b.typname, 'is_enum', b.typtype = 'e') order by a.attnum), '[]')
+        'modifier', a.atttypmod, 'base', b.typname, 'is_enum', b.typtype = 'e',
+        'has_default', a.atthasdef and not a.attnotnull) order by a.attnum), '[]')
       from pg_attribute a
       join base b on b.oid = a.atttypid
       where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped

@@ -48,6 +48,18 @@ export function timestampOfMillis(millis: string): string | null {
   return INFINITE.get(millis) ?? timestampOfMicros(`${millis}000`);
 }
 
+/** Whether this many microseconds may be milliseconds (from the year 1653 to 2286) or nanoseconds (after 1978). */
+export function isDoubtfulTimestamp(micros: string): boolean {
+  const [, digits = ''] = /^-?(\d+)$/.exec(micros) ?? [];
+  if (INFINITE.has(micros) || digits === '0') return false;
+  return digits.length < 14 || BigInt(digits) > 260_000_000_000_000_000n;
+}
+
+/** Whether this many microseconds may be milliseconds: most are more than a day has of these. */
+export function isDoubtfulTime(micros: string): boolean {
+  return micros !== '0' && Number(micros) <= Number(DAY_US / 1_000n);
+}
+
 /** A time of day from microseconds; 24:00:00 is one. */
 export function timeOfMicros(micros: string): string | null {
   if (!INTEGER.test(micros)) return null;

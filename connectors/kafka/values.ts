@@ -1,5 +1,13 @@
-import { isObject, type JsonValue, member, textOf } from './json.ts';
-import { dateOfDays, timeOfMicros, timestampOfMicros, timestampOfMillis, zonedTimestamp } from './time.ts';
+import { isObject, type JsonValue, member, numberOf, textOf } from './json.ts';
+import {
+  dateOfDays,
+  isDoubtfulTime,
+  isDoubtfulTimestamp,
+  timeOfMicros,
+  timestampOfMicros,
+  timestampOfMillis,
+  zonedTimestamp,
+} from './time.ts';
 
 /** A field of a row in the schema of a message. */
 export interface FieldSchema {
@@ -7,6 +15,8 @@ export interface FieldSchema {
   readonly type: string;
   /** Debezium's meaning of it, such as io.debezium.time.Date. */
   readonly name: string | null;
+  /** It may be null, and has a default. */
+  readonly hasDefault?: boolean;
 }
 
 /** Ways a value of Postgres travels through Debezium without loss. */
@@ -25,9 +35,13 @@ export type Kind =
   | 'timestamp'
   | 'timestamptz';
 
-/** How a value is read out of a message, or why it cannot be. */
+/** How a value is read out of a message, or why it cannot be; `hint` says what may be wrong where one cannot be read. */
 export type Reader =
-  | { readonly kind: 'reads'; readonly read: (value: JsonValue) => string | null }
+  | {
+      readonly kind: 'reads';
+      readonly read: (value: JsonValue) => string | null;
+      readonly hint: string | null;
+    }
   | { readonly kind: 'refuses'; readonly reason: string };
 
 const TEXT_TYPES =
@@ -64,6 +78,7 @@ const INTERVALS =
   'set interval.handling.mode=string on the Debezium connector: a number loses months and days';
 const TIMES =
   'set time.precision.mode=adaptive or microseconds on the Debezium connector: another mode loses some values';
+const MICROSECONDS = 'set time.precision.mode=microseconds on the Debezium connector';
 const BYTES = 'set binary.handling.mode=bytes on the Debezium connector';
 const CHANGED = 'the message has another type for it than the target';
 
@@ -77,6 +92,8 @@ interface Rule {
   readonly otherwise: string;
   /** The form that is assumed where messages carry no schema. */
   readonly usual: string;
+  /** Whether a value may then be in the form of another setting too: for a real one that is rare, and nothing wrong is read. */
+  readonly isDoubtful?: (text: string) => boolean;
 }
 
 const asText: Read = textOf;
@@ -84,10 +101,17 @@ const onText =
   (read: (text: string) => string | null): Read =>
   (value) =>
     typeof value === 'string' ? read(value) : null;
-const matching = (pattern: RegExp): Read => onText((text) => (pattern.test(text) ? text : null));
+const onNumber =
+  (read: (text: string) => string | null): Read =>
+  (value) => {
+    const text = numberOf(value);
+    return text === null ? null : read(text);
+  };
+const matching = (pattern: RegExp) => (text: string) => (pattern.test(text) ? text : null);
 
-const INTEGERS = matching(/^-?\d+$/);
-const FLOATS = matching(/^(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity)$/);
+const INTEGERS = onNumber(matching(/^-?\d+$/));
+const FLOATS = onNumber(matching(/^(?:-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity)$/));
+const HEX = /^[\da-f]+$/;
 const DECIMAL = /^-?\d+(?:\.\d+)?$/;
 const SPECIAL_NUMBERS: Readonly<Record<string, string>> = {
   NAN: 'NaN',
@@ -128,27 +152,34 @@ const RULES: Readonly<Record<Kind, Rule>> = {
     otherwise: DECIMALS,
     usual: 'string',
   },
-  bytea: { forms: { bytes: onText(bytesOf) }, otherwise: BYTES, usual: 'bytes' },
+  bytea: {
+    forms: { bytes: onText(bytesOf) },
+    otherwise: BYTES,
+    usual: 'bytes',
+    isDoubtful: (text) => HEX.test(text),
+  },
   date: {
-    forms: { 'io.debezium.time.Date': onText(dateOfDays) },
+    forms: { 'io.debezium.time.Date': onNumber(dateOfDays) },
     otherwise: TIMES,
     usual: 'io.debezium.time.Date',
   },
   time: {
     forms: {
-      'io.debezium.time.Time': onText((millis) => timeOfMicros(`${millis}000`)),
-      'io.debezium.time.MicroTime': onText(timeOfMicros),
+      'io.debezium.time.Time': onNumber((millis) => timeOfMicros(`${millis}000`)),
+      'io.debezium.time.MicroTime': onNumber(timeOfMicros),
     },
     otherwise: TIMES,
     usual: 'io.debezium.time.MicroTime',
+    isDoubtful: isDoubtfulTime,
   },
   timestamp: {
     forms: {
-      'io.debezium.time.Timestamp': onText(timestampOfMillis),
-      'io.debezium.time.MicroTimestamp': onText(timestampOfMicros),
+      'io.debezium.time.Timestamp': onNumber(timestampOfMillis),
+      'io.debezium.time.MicroTimestamp': onNumber(timestampOfMicros),
     },
     otherwise: TIMES,
     usual: 'io.debezium.time.MicroTimestamp',
+    isDoubtful: isDoubtfulTimestamp,
   },
   timestamptz: {
     forms: { 'io.debezium.time.ZonedTimestamp': onText(zonedTimestamp) },
@@ -156,16 +187,20 @@ const RULES: Readonly<Record<Kind, Rule>> = {
     usual: 'io.debezium.time.ZonedTimestamp',
   },
   interval: {
-    forms: { 'io.debezium.time.Interval': matching(/^P[-+.\dYMDTHS]+$/) },
+    forms: { 'io.debezium.time.Interval': onText(matching(/^P[-+.\dYMDTHS]+$/)) },
     otherwise: INTERVALS,
     usual: 'io.debezium.time.Interval',
   },
   hstore: {
-    forms: { 'io.debezium.data.Json': onText(hstoreOf), map: hstoreOfPairs },
+    forms: { 'io.debezium.data.Json': hstoreOf, map: hstoreOf },
     otherwise: CHANGED,
     usual: 'io.debezium.data.Json',
   },
-  point: { forms: { 'io.debezium.data.geometry.Point': pointOf }, otherwise: CHANGED, usual: 'struct' },
+  point: {
+    forms: { 'io.debezium.data.geometry.Point': pointOf },
+    otherwise: CHANGED,
+    usual: 'io.debezium.data.geometry.Point',
+  },
 };
 
 /** How values of a kind are read, from messages whose schema has the field so; null where they carry no schema. */
@@ -173,7 +208,12 @@ export function readerOf(kind: Kind, field: FieldSchema | null): Reader {
   const rule = RULES[kind];
   const form = field === null ? rule.usual : (field.name ?? field.type);
   const read = Object.hasOwn(rule.forms, form) ? rule.forms[form] : undefined;
-  return read === undefined ? { kind: 'refuses', reason: rule.otherwise } : { kind: 'reads', read };
+  if (read === undefined) return { kind: 'refuses', reason: rule.otherwise };
+  if (field !== null) return { kind: 'reads', read, hint: null };
+  const { isDoubtful = () => false, otherwise } = rule;
+  const readSure: Read = (value) => (isDoubtful(numberOf(value) ?? '') ? null : read(value));
+  const hint = `${otherwise === TIMES ? MICROSECONDS : otherwise}; value.converter.schemas.enable=true would show`;
+  return { kind: 'reads', read: readSure, hint };
 }
 
 /** What stands for a value of the kind that was not sent; null where every value is sent. */
@@ -196,9 +236,11 @@ function bytesOf(base64: string): string | null {
   return bytes.toString('base64') === base64 ? `\\x${bytes.toString('hex')}` : null;
 }
 
-function hstoreOf(json: string): string | null {
+/** The text of an object, or the object itself. */
+function hstoreOf(value: JsonValue): string | null {
+  if (typeof value !== 'string') return hstoreOfPairs(value);
   try {
-    return hstoreOfPairs(JSON.parse(json) as JsonValue);
+    return hstoreOfPairs(JSON.parse(value) as JsonValue);
   } catch {
     return null;
   }

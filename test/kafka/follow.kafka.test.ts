@@ -55,11 +55,11 @@ beforeAll(async () => {
   estate = await KafkaEstate.open();
   rig = await FeedRig.open(
     [
-      'create table item (id int primary key, name text, amount numeric(10,2), big text)',
+      `create table item (id int primary key, name text, amount numeric(10,2), big text, must text not null default 'z', may text default 'm')`,
       'create table pair (a text, b int, note varchar(20), primary key (b, a))',
       'create table full_identity (id int primary key, big text, n int)',
       'alter table full_identity replica identity full',
-      'alter table item alter column big set storage external',
+      'alter table item alter column big set storage external, alter column must set storage external',
       'alter table full_identity alter column big set storage external',
       'create table parts (id int primary key, note text) partition by range (id)',
       'create table parts1 partition of parts for values from (0) to (100)',
@@ -71,7 +71,7 @@ beforeAll(async () => {
       'create table unfollowed (id int primary key)',
       'create table signal (id varchar(42) primary key, type varchar(32), data varchar(2048))',
       'insert into account select n, 100 from generate_series(1, 20) n',
-      `insert into item select n, 'name ' || n, n / 3.0, repeat('x', 3000) || n from generate_series(1, 50) n`,
+      `insert into item select n, 'name ' || n, n / 3.0, repeat('x', 3000) || n, repeat('z', 3000) || n from generate_series(1, 50) n`,
       `insert into pair values ('first', 0, null)`,
       `insert into full_identity values (99, 'first', 0)`,
       `insert into parts values (1, 'first')`,
@@ -136,7 +136,10 @@ test('topics are compressed in every way there is', async () => {
 });
 
 test('inserts, updates and deletes arrive', async () => {
-  await rig.target.query(`insert into item values (100, 'new', 1.5, null), (101, null, null, 'x')`);
+  await rig.target.query(
+    `insert into item values (100, 'new', 1.5, null, 'y', 'w'), (101, null, null, 'x', 'y', null)`,
+  );
+  await rig.target.query('update item set may = null where id = 10');
   await rig.target.query(`update item set name = 'changed' where id < 10`);
   await rig.target.query('delete from item where id between 20 and 25');
   expect(await same('item')).toHaveLength(46);

@@ -33,6 +33,7 @@ async function open(statements: readonly string[], tracked: Tracked): Promise<Fe
   return rig;
 }
 
+const BARE = { 'value.converter.schemas.enable': false };
 const ITEM = ['create table item (id int primary key, name text, amount numeric(10,2))'];
 const ROWS = `insert into item select n, 'name ' || n, n / 3.0 from generate_series(1, 50) n`;
 
@@ -268,13 +269,18 @@ test.each([
   expect(await feed.status()).toMatchObject({ state: 'failed', freshAsOf: null });
 });
 
-test('a lossy setting of the connector fails the table, and names the setting', async () => {
-  const feed = await open([...ITEM, ROWS], { item: [] });
-  const debezium = await estate.debezium(feed.target, { 'decimal.handling.mode': 'precise' });
+test.each([
+  ['decimal.handling.mode=string', { 'decimal.handling.mode': 'precise' }],
+  ['decimal.handling.mode=string', { 'decimal.handling.mode': 'double', ...BARE }],
+  ['time.precision.mode=microseconds', BARE],
+  ['value.converter.replace.null.with.default=false', { 'value.converter.replace.null.with.default': true }],
+])('a lossy setting of the connector fails the table, and names what to set: %s', async (said, settings) => {
+  const columns = 'alter table item add column at timestamp(3), add column may text default $$x$$';
+  const feed = await open([...ITEM, ROWS, columns], { item: [] });
+  const debezium = await estate.debezium(feed.target, settings);
   feed.start(following(debezium));
   await feed.ready();
-  await feed.target.query('update item set amount = 1.5');
-  const said = 'decimal.handling.mode=string';
+  await feed.target.query(`update item set amount = 1.5, at = '2020-01-02 03:04:05', may = null`);
   await feed.until('the reason', async () => feed.log.some((line) => line.includes(said)));
 });
 

@@ -11,7 +11,7 @@ export interface MadeEvent {
   readonly order?: number;
   readonly lsn?: bigint;
   readonly table?: string;
-  readonly snapshot?: string;
+  readonly snapshot?: string | null;
   /** Literal JSON, so that numbers keep their digits. */
   readonly before?: string;
   readonly after?: string;
@@ -34,7 +34,7 @@ export function eventMessage(event: MadeEvent, columns: Columns | null): Buffer 
   const sequence = JSON.stringify(JSON.stringify([previous === null ? null : String(previous), String(lsn)]));
   // Debezium does not say where it read rows that it was asked for while it streams.
   const at = snapshot === 'incremental' ? null : lsn;
-  const source = `{"version":"3.6.1.Final","connector":"postgresql","name":"shop","ts_ms":1,"snapshot":"${snapshot}","db":"shop","sequence":${sequence},"schema":"public","table":"${table}","txId":${xid},"lsn":${at},"xmin":null}`;
+  const source = `{"version":"3.6.1.Final","connector":"postgresql","name":"shop","ts_ms":1,"snapshot":${JSON.stringify(snapshot)},"db":"shop","sequence":${sequence},"schema":"public","table":"${table}","txId":${xid},"lsn":${at},"xmin":null}`;
   const transaction = `{"id":"${xid}:${lsn}","total_order":${order},"data_collection_order":${order}}`;
   const payload = `{"before":${before},"after":${after},"source":${source},"transaction":${transaction},"op":"${op}","ts_ms":1}`;
   return Buffer.from(columns === null ? payload : `{"schema":${schemaText(columns)},"payload":${payload}}`);
@@ -52,10 +52,11 @@ export function endMessage(xid: number, end: bigint, counts: Readonly<Record<str
 }
 
 function schemaText(columns: Columns): string {
-  const fields = Object.entries(columns).map(([field, { type, name }]) => ({
+  const fields = Object.entries(columns).map(([field, { type, name, hasDefault = false }]) => ({
     type,
     optional: true,
     ...(name === null ? {} : { name, version: 1 }),
+    ...(hasDefault ? { default: null } : {}),
     field,
   }));
   const row = (field: string): object => ({ type: 'struct', fields, optional: true, field });

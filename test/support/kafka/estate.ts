@@ -221,8 +221,7 @@ export class Debezium {
     const { directory, broker, start, said } = this.#in;
     const { name } = this.#database;
     const files = ['worker', 'connector'].map((each) => join(directory, `${name}-${each}.properties`));
-    const schemas = this.#settings['value.converter.schemas.enable'] ?? true;
-    const worker = workerSettings(broker, join(directory, `${name}.offsets`), schemas);
+    const worker = workerSettings(broker, join(directory, `${name}.offsets`));
     const { hostname, port, username, password } = new URL(this.#database.url);
     const connection = {
       'database.hostname': hostname,
@@ -233,13 +232,12 @@ export class Debezium {
     };
     const { slot, publication, topicPrefix } = this.feed;
     const names = { name, 'topic.prefix': topicPrefix, 'slot.name': slot, 'publication.name': publication };
-    const { 'value.converter.schemas.enable': _schemas, ...own } = this.#settings;
     const all = {
       ...(await shownSettings()),
       ...transactionTopic(topicPrefix),
       ...connection,
       ...names,
-      ...own,
+      ...this.#settings,
     };
     await writeFile(files[0] ?? '', properties(worker));
     await writeFile(files[1] ?? '', properties(all));
@@ -273,12 +271,11 @@ function transactionTopic(prefix: string): Properties {
   return { 'topic.creation.transaction.include': `${prefix}\\.transaction` };
 }
 
-function workerSettings(broker: number, offsets: string, schemas: string | number | boolean): Properties {
+function workerSettings(broker: number, offsets: string): Properties {
   return {
     'bootstrap.servers': `127.0.0.1:${broker}`,
     'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
     'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
-    'value.converter.schemas.enable': schemas,
     'offset.storage.file.filename': offsets,
     'offset.flush.interval.ms': 500,
     listeners: 'http://127.0.0.1:0',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parse } from '../../../../connectors/kafka/json.ts';
+import { type JsonValue, MessageReader, parse } from '../../../../connectors/kafka/json.ts';
 import { dateOfDays } from '../../../../connectors/kafka/time.ts';
 import { kindOf, placeholderOf, readerOf } from '../../../../connectors/kafka/values.ts';
 
@@ -140,6 +140,11 @@ const VALUES: readonly (readonly [string, string | readonly [string, string], st
   ['point', ['struct', `${DATA}.geometry.Point`], '{"x":"NaN","y":2.0}', '(NaN,2.0)'],
 ];
 
+/** A value of a message without a schema. */
+function bare(json: string): JsonValue {
+  return new MessageReader().read(Buffer.from(json)).payload;
+}
+
 describe('a value of Debezium', () => {
   test.each(VALUES)('%s as %j: %s is %j', (type, schema, json, text) => {
     expect(read(type, schema, json)).toBe(text);
@@ -189,15 +194,43 @@ describe('a value of Debezium', () => {
   test('without a schema values are read as the settings say that the documentation asks for', () => {
     const readAs = (type: string, json: string): string | null => {
       const reader = readerOf(kindOf({ name: type, isEnum: false }) ?? 'text', null);
-      return reader.kind === 'reads' ? reader.read(parse(json)) : null;
+      return reader.kind === 'reads' ? reader.read(bare(json)) : null;
     };
     expect(readAs('timestamp', '1577934245678901')).toBe('2020-01-02 03:04:05.678901');
+    expect(readAs('timestamp', '-62135596800000000')).toBe('0001-01-01 00:00:00');
+    expect(readAs('timestamp', '253402300799999999')).toBe('9999-12-31 23:59:59.999999');
+    expect(readAs('timestamp', '9223372036825200000')).toBe('infinity');
+    expect(readAs('timestamp', '0')).toBe('1970-01-01 00:00:00');
     expect(readAs('time', '45296789012')).toBe('12:34:56.789012');
     expect(readAs('numeric', '"1.50"')).toBe('1.50');
     expect(readAs('numeric', '"+zI="')).toBeNull();
     expect(readAs('int8', '9007199254740993')).toBe('9007199254740993');
     expect(readAs('bytea', '"AQ=="')).toBe('\\x01');
+    expect(readAs('float8', '1.5')).toBe('1.5');
+    expect(readAs('hstore', '"{\\"a\\":\\"1\\"}"')).toBe('"a"=>"1"');
+    expect(readAs('hstore', '{"a":"1","b":null}')).toBe('"a"=>"1", "b"=>NULL');
+    expect(readAs('float8', '"NaN"')).toBe('NaN');
+    expect(readAs('date', '18263')).toBe('2020-01-02');
+    expect(readAs('point', '{"x":1.5,"y":-2.0}')).toBe('(1.5,-2.0)');
   });
+
+  test.each([
+    ['timestamp', '1577934245678', 'time.precision.mode=microseconds'],
+    ['timestamp', '-1577934245678', 'time.precision.mode=microseconds'],
+    ['timestamp', '1577934245678901000', 'time.precision.mode=microseconds'],
+    ['time', '45296789', 'time.precision.mode=microseconds'],
+    ['numeric', '1.5', 'decimal.handling.mode=string'],
+    ['bytea', '"deadbeef"', 'binary.handling.mode=bytes'],
+  ] as const)(
+    '%s as %s may be in the form of another setting: without a schema it is not read',
+    (type, json, setting) => {
+      const reader = readerOf(kindOf({ name: type, isEnum: false }) ?? 'text', null);
+      if (reader.kind === 'refuses') throw new Error(reader.reason);
+      expect(reader.read(bare(json))).toBeNull();
+      expect(reader.hint).toContain(`set ${setting} on the Debezium connector`);
+      expect(reader.hint).toContain('value.converter.schemas.enable=true');
+    },
+  );
 
   test('what stands for a value that was not sent has the form of its type', () => {
     expect(placeholderOf('text', 'gone')).toBe('gone');
