@@ -50,7 +50,6 @@ export interface SupervisorSettings {
 /** Limits that make tests quick. */
 export const QUICK: FeedLimits = {
   ...DEFAULT_LIMITS,
-  probeIntervalMs: 50,
   kafkaProbeIntervalMs: 100,
   schemaPollMs: 1_000,
   retryMs: { first: 20, longest: 500 },
