@@ -9,9 +9,9 @@ import type { Params } from './params.ts';
 import type { Place, Places } from './place/places.ts';
 import type { Predicate } from './plan.ts';
 import type { RootType, VisibleTable } from './role/visible.ts';
+import type { Representations } from './value/representations.ts';
 
 /** What the planning of one operation shares. */
-import type { Representations } from './value/representations.ts';
 export interface Planning {
   readonly catalog: Catalog;
   readonly role: RoleName;
