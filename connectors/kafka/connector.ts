@@ -16,6 +16,7 @@ import { readSlotHealth } from '../postgres/slot.ts';
 import { awaitBarrier } from './barrier.ts';
 import { collectionOf, eligible, topicOf } from './eligible.ts';
 import { readCaptured, type TableLayout } from './layout.ts';
+import { Losses } from './losses.ts';
 import { EndCursor, type EndRecord, findEnd, lost } from './progress.ts';
 import { DEFAULT_KAFKA_TIMINGS, type KafkaConnectorOptions, type KafkaTarget } from './settings.ts';
 import { KafkaStream, type TableTopic } from './stream.ts';
@@ -39,7 +40,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
   readonly #client: KafkaClient;
   readonly #ends = new Map<Lsn, EndRecord>();
   readonly #sought = new Set<string>();
-  readonly #absent = new Set<string>();
+  readonly #losses = new Losses();
   #layouts: ReadonlyMap<string, TableLayout> = new Map();
   #tables: readonly TableRef[] = [];
   #stream: KafkaStream | null = null;
@@ -138,9 +139,7 @@ class KafkaConnector extends TargetDatabase implements Connector {
       const start = this.#ends.get(after) ?? (await this.#findEnd(after, last));
       const tables = await askKafka(this.#client, (topics) => this.#topics(topics, start));
       for (const { topic, from } of tables) {
-        if (from.size === 0) continue;
-        this.#sought.delete(topic);
-        this.#absent.delete(topic);
+        if (from.size > 0) this.#sought.delete(topic);
       }
       const stream = new KafkaStream(
         {
@@ -149,10 +148,11 @@ class KafkaConnector extends TargetDatabase implements Connector {
           start,
           tables,
           sought: this.#sought,
-          absent: this.#absent,
+          losses: this.#losses,
           placeholder: this.#kafka.placeholder,
           layoutOf: this.#layoutBook(),
           forceFlush: () => this.forceFlush(),
+          position: () => this.position(),
           onEnd: (end) => this.#remember(end),
         },
         signal,

@@ -108,7 +108,7 @@ export class Merge {
     const next = first?.head ?? null;
     first?.shift();
     if (next !== null || isUnread) return next;
-    throw lostChange({ collection: name, end: this.end.end });
+    throw new LostChange({ collection: name, end: this.end.end });
   }
 
   /** Each change names its transaction and the commit before it: both must be what the topic of transactions says. */
@@ -172,10 +172,17 @@ export interface Lacking {
 }
 
 /** Kafka does not hold a change. */
-export function lostChange({ collection, end }: Lacking): ConnectorError {
-  const what = `a change of ${collection} in the commit at ${formatLsn(end)} is not in its topic`;
-  const why = 'it was deleted or compacted there before it was read, or never sent';
-  return new ConnectorError('slot-lost', `${what}: ${why}`);
+export class LostChange extends ConnectorError {
+  readonly collection: string;
+  /** Where its transaction ends. */
+  readonly end: Lsn;
+
+  constructor({ collection, end }: Lacking) {
+    const what = `a change of ${collection} in the commit at ${formatLsn(end)} is not in its topic`;
+    super('slot-lost', `${what}: it was deleted or compacted there before it was read, or never sent`);
+    this.collection = collection;
+    this.end = end;
+  }
 }
 
 /** Of two with the same number, the earlier one in the log was numbered first. */

@@ -1,4 +1,6 @@
+import { must } from '../../src/core/assert.ts';
 import { keptIn } from '../../src/core/kept-in.ts';
+import type { Lsn } from '../../src/core/position/lsn.ts';
 import type { StreamItem } from '../../src/core/rows/change.ts';
 import { type ChangeStream, ConnectorError } from '../connector.ts';
 import { ItemQueue } from '../item-queue.ts';
@@ -8,7 +10,8 @@ import { readAt, readOrPass, type TableEvent, tableEvent } from './envelope.ts';
 import { failureOf } from './failure.ts';
 import { MessageReader } from './json.ts';
 import type { TableLayout } from './layout.ts';
-import { type Lacking, lostChange } from './merge.ts';
+import { foreignEvent, type Losses } from './losses.ts';
+import { type Lacking, LostChange } from './merge.ts';
 import { EndParser, type EndRecord } from './progress.ts';
 import { askKafka, type KafkaClient, type TopicPartition } from './topics.ts';
 import { Assembler } from './transactions.ts';
@@ -38,12 +41,13 @@ export interface KafkaStreamOptions {
   readonly tables: readonly TableTopic[];
   /** Topics for which the topics were opened again already; one that is there then is taken out. */
   readonly sought: Set<string>;
-  /** Topics that were not there when a change was looked for in them; one that is there then is taken out too. */
-  readonly absent: Set<string>;
+  readonly losses: Losses;
   readonly placeholder: string;
   readonly layoutOf: (collection: string) => TableLayout;
   /** Commits a tiny transaction on the target, whose end proves that all before it came through. */
   readonly forceFlush: () => Promise<void>;
+  /** How far the target's log goes. */
+  readonly position: () => Promise<Lsn>;
   readonly onEnd: (end: EndRecord) => void;
 }
 
@@ -162,7 +166,7 @@ export class KafkaStream implements ChangeStream {
     else if (now - this.#lacking.sinceMs >= this.#options.client.timings.lossMs) {
       this.#lacking = null;
       this.#assertNotLost(lacking).catch((error: unknown) => {
-        this.fail(failureOf(this.#options.client, error));
+        this.#end(failureOf(this.#options.client, error));
       });
     }
   }
@@ -183,15 +187,25 @@ export class KafkaStream implements ChangeStream {
     const isRead = ([partition, high]: readonly [number, bigint]): boolean =>
       this.#assembler.bytesOf(collection, partition) > 0 || this.#reader.next({ topic, partition }) >= high;
     if (![...ends].every(isRead)) return;
-    if (ends.size === 0) this.#assertOnce(table);
-    throw lostChange(now);
+    throw new LostChange(now);
   }
 
-  /** A topic may have been deleted, but its table's next change would have made it again: what has come elsewhere, no copy cures. */
-  #assertOnce({ collection, topic }: TableTopic): void {
-    const { absent } = this.#options;
-    if (!absent.has(topic)) absent.add(topic);
-    else throw misrouted(collection, topic);
+  #end(error: ConnectorError): void {
+    if (!(error instanceof LostChange)) return this.fail(error);
+    this.#release();
+    this.#causeOf(error).then(
+      (cause) => this.fail(cause),
+      (failure: unknown) => this.fail(failureOf(this.#options.client, failure)),
+    );
+  }
+
+  /** What is not Debezium's may be in the way: the target has not been where it says it was. */
+  async #causeOf(lost: LostChange): Promise<ConnectorError> {
+    const { tables, losses, position } = this.#options;
+    const table = tables.find(({ collection }) => collection === lost.collection);
+    const { topic, from } = must(table, 'a followed table');
+    const foreign = foreignEvent(topic, this.#assembler.headsOf(lost.collection), await position());
+    return foreign ?? losses.failureOf(lost, { topic, isThere: from.size > 0 });
   }
 
   #guarded(work: () => void): void {
@@ -199,7 +213,7 @@ export class KafkaStream implements ChangeStream {
       if (!this.#isOver) work();
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
-      this.fail(error);
+      this.#end(error);
     }
   }
 
@@ -271,13 +285,6 @@ export class KafkaStream implements ChangeStream {
 
 function another(topic: string): ConnectorError {
   return new ConnectorError('retry', `the topic ${topic} was made or enlarged: the topics are opened again`);
-}
-
-function misrouted(collection: string, topic: string): ConnectorError {
-  const what = `changes of ${collection} are counted, and there is no topic ${topic}`;
-  const look =
-    'take transforms that rename topics, topic.delimiter and other naming strategies off the Debezium connector';
-  return new ConnectorError('unfit', `${what}: ${look}`);
 }
 
 function sizeOf(items: readonly StreamItem[]): number {

@@ -63,6 +63,11 @@ export class Assembler {
     return this.#endBytes;
   }
 
+  /** Of a table, the events that come next, by partition. */
+  headsOf(collection: string): readonly (RowEvent | undefined)[] {
+    return (this.#sources.get(collection) ?? []).map(({ head }) => head);
+  }
+
   /** Bytes that wait in one partition of a table. */
   bytesOf(collection: string, partition: number): number {
     return this.#sources.get(collection)?.[partition]?.bytes ?? 0;

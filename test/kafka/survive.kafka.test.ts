@@ -5,6 +5,7 @@ import { Random } from '../oracle/random.ts';
 import { CHANGING_TABLES, changeTable, digest, makeTables } from '../support/changing-tables.ts';
 import { FeedRig, type Tracked } from '../support/feed.ts';
 import { type Debezium, KafkaEstate } from '../support/kafka/estate.ts';
+import { eventMessage } from '../support/kafka-events.ts';
 import { insertPosition } from '../support/postgres.ts';
 import { Writer } from '../support/writer.ts';
 
@@ -300,6 +301,44 @@ test('a table whose changes are routed to another topic is not copied again and 
   await feed.copiedAgain('item', before);
   await feed.target.query('update item set amount = 2');
   const said = 'take transforms that rename topics';
+  await feed.until('the reason', async () => (await feed.status())?.reason?.includes(said) === true);
+  expect(await feed.status()).toMatchObject({ state: 'failed' });
+});
+
+test('changes that a transform leaves out make two copies, not one each', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target, {
+    transforms: 'filter',
+    'transforms.filter.type': 'org.apache.kafka.connect.transforms.Filter',
+    'transforms.filter.predicate': 'moved',
+    predicates: 'moved',
+    'predicates.moved.type': 'org.apache.kafka.connect.transforms.predicates.HasHeaderKey',
+    'predicates.moved.name': '__debezium.newkey',
+  });
+  feed.start({ ...following(debezium), kafkaTimings: { lossMs: 500 } });
+  await feed.ready();
+  for (const id of [1, 2]) {
+    const before = (await feed.tableStatus('item'))?.relation;
+    await feed.target.query('update item set id = id + 1000 where id = $1', [id]);
+    await feed.copiedAgain('item', before);
+  }
+  await feed.target.query('update item set id = id + 1000 where id = 3');
+  const said = 'take transforms that leave messages out';
+  await feed.until('the reason', async () => (await feed.status())?.reason?.includes(said) === true);
+  expect(await feed.status()).toMatchObject({ state: 'failed' });
+});
+
+test('an event from beyond the end of the target’s log is named', async () => {
+  const feed = await open([...ITEM, ROWS], { item: [] });
+  const debezium = await estate.debezium(feed.target);
+  await feed.target.query('update item set amount = amount');
+  feed.start({ ...following(debezium), kafkaTimings: { lossMs: 500 } });
+  await feed.ready();
+  const { topicPrefix } = debezium.feed;
+  const foreign = eventMessage({ op: 'd', xid: 1, previous: 1n << 60n, lsn: 1n << 61n, table: 'item' }, null);
+  await estate.produce(`${topicPrefix}.public.item`, foreign.toString());
+  await feed.target.query('update item set amount = 1');
+  const said = `partition 0 of ${topicPrefix}.public.item speaks of 20000000/0`;
   await feed.until('the reason', async () => (await feed.status())?.reason?.includes(said) === true);
   expect(await feed.status()).toMatchObject({ state: 'failed' });
 });
