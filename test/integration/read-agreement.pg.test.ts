@@ -401,3 +401,52 @@ test.skipIf(Math.min(testServer('source').version, testServer('target').version)
     await ways.close();
   }
 });
+
+test('a composite is null when all its fields are, and is not when none is, also where it is held as text', async () => {
+  const pairs = [
+    '(,)',
+    '(1,)',
+    '(,x)',
+    '(1,x)',
+    '(1,"")',
+    '(2,",")',
+    '(3,"(,)")',
+    '(4,"a"",""b")',
+    '(5,"\\\\,")',
+  ];
+  const rows = pairs.map((pair, i) => `(${i}, 1, '${pair}')`).join();
+  const table = (name: string): string =>
+    `create table ${name} (id int primary key, n int, p pair, s single); insert into ${name} values ${rows}, (97, 1, null), (98, null, '(1,x)'); update ${name} set s = case when id > 4 then row(null)::single else row('')::single end where id < 9`;
+  const ways = await ThreeWays.open({
+    sql: [
+      'create type pair as (a int, b text)',
+      'create type single as (a text)',
+      table('ours'),
+      table('theirs'),
+    ],
+    tables: {
+      ours: {
+        database: 'pg1',
+        relationships: {
+          one: { kind: 'object', to: 'theirs', on: { id: 'id' } },
+          all: { kind: 'array', to: 'theirs', on: { n: 'n' } },
+        },
+      },
+      theirs: { database: 'pg2', relationships: {} },
+    },
+  });
+  const order = 'order_by: {id: asc}';
+  try {
+    for (const isNull of ['{_is_null: true}', '{_is_null: false}'])
+      for (const condition of [`{p: ${isNull}}`, `{_not: {p: ${isNull}}}`, `{s: ${isNull}}`]) {
+        await ways.agree(`{ ours(${order}, limit: 1) { all(${order}, where: ${condition}) { id } } }`);
+        await ways.agree(`{ ours(${order}, where: {one: ${condition}}) { id } }`);
+        const mixed = `{_or: [{id: {_eq: 3}}, {one: ${condition}}]}`;
+        await ways.agree(`{ ours(${order}, where: ${mixed}) { id } }`);
+      }
+    const both = 'count: {arguments: [p, n], predicate: {_eq: 6}}';
+    await ways.agree(`{ ours(${order}, where: {all_aggregate: {${both}}}) { id } }`);
+  } finally {
+    await ways.close();
+  }
+});

@@ -6,6 +6,7 @@ import type { Cell, ColumnComparison, Join, Param, PlanTable, Predicate } from '
 import { conjuncts } from '../../plan/predicates.ts';
 import { sortValue } from '../place/enum-order.ts';
 import {
+  nullTest,
   refuseUnlessDistinct,
   refuseUnlessText,
   refuseUnlessTexts,
@@ -38,7 +39,7 @@ export function predicateSql(predicate: Predicate, site: Site): Sql {
     case 'is-true':
       return isTrue(predicate.of, site);
     case 'is-null':
-      return sql`${site.row.read(predicate.column)} is ${syntax(predicate.negated ? 'not null' : 'null')}`;
+      return nullTest(predicate.column, site.row, predicate.negated);
     case 'compare':
       return compare(predicate, site);
     case 'compare-columns':
@@ -246,7 +247,8 @@ function existsAggregate(predicate: ExistsAggregate, outer: Site): Sql {
       : aggregateSql(predicate.function, { ...predicate, values: columns });
   // The plan's filter leaves out rows with a hidden cell. A hidden cell counts as null, so rows with a null are left out
   // too.
-  const present = columns.length > 1 ? columns.map((column) => sql`${column} is not null`) : [];
+  const present =
+    columns.length > 1 ? predicate.columns.map((column) => nullTest(column, site.row, true)) : [];
   const aggregated = sql`(select ${value} from ${from} where ${allOf([...conditions, ...present])})`;
   const { test } = predicate;
   if (test.kind === 'is-null') return sql`${aggregated} is ${syntax(test.negated ? 'not null' : 'null')}`;

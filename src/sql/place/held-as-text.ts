@@ -4,6 +4,7 @@ import { isShape } from '../../catalog/conditions/spatial-operators.ts';
 import { NearjoinError } from '../../core/errors.ts';
 import { printTable } from '../../core/names.ts';
 import type { ColumnComparison, PlanTable } from '../../plan/plan.ts';
+import { type Sql, sql, syntax } from '../sql.ts';
 import type { LeafColumn } from './leaf.ts';
 import type { RowScope } from './scope.ts';
 
@@ -52,6 +53,21 @@ export function refuseUnlessTexts(
 /** Refuses to tell different values of a column apart where their texts do not. */
 export function refuseUnlessDistinct(column: Column, row: RowScope): void {
   if (row.heldAs(column) === 'text' && !isToldByText(column, 'eq')) refuse(column, row);
+}
+
+/**
+ * Whether a column is null, or is not. A composite is null when all its fields are, and is not when none is: in its text such a field
+ * has nothing between its commas, where no other holds a comma without quotes around it.
+ * https://www.postgresql.org/docs/current/functions-comparison.html
+ */
+export function nullTest(column: Column, row: RowScope, isNegated: boolean): Sql {
+  const value = row.read(column);
+  if (row.heldAs(column) !== 'text' || baseType(column.type).kind !== 'composite')
+    return sql`${value} is ${syntax(isNegated ? 'not null' : 'null')}`;
+  const bare = sql`pg_catalog.regexp_replace(${value}, '"([^"]|"")*"', 'x', 'g')`;
+  return isNegated
+    ? sql`coalesce(${bare} !~ '[(,][,)]', false)`
+    : sql`coalesce(${value} ~ '^[(],*[)]$', true)`;
 }
 
 function refuse(column: Column, { table }: RowScope): void {
